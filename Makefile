@@ -1,0 +1,67 @@
+# `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+#
+# CONFIG=file     merged into config.yaml, for example CONFIG=presets/coco_val2017.yaml
+# CORES=n         cores to use (default: all)
+# ARGS="..."      more arguments for snakemake, for example ARGS="--config dataset=local"
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CORES ?= all
+CONFIG ?=
+ARGS ?=
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+PYTHONS := python3.13 python3.12 python3.11 python3 python
+
+.PHONY: help run plan retry test test-quick lint lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+run: .venv/run.stamp  ## fetch, convert, measure, report: the matrix of config.yaml
+	@$(SNAKEMAKE) $(ARGS)
+
+plan: .venv/run.stamp  ## say what `make run` would do: cells, downloads, disk, rough time
+	@$(BIN)/python workflow/scripts/plan.py $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
+
+retry: .venv/run.stamp  ## run the failed cells again, and only those
+	@$(BIN)/python workflow/scripts/forget_failed.py
+	@$(SNAKEMAKE) $(ARGS)
+
+test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 20 min)
+	$(BIN)/python -m pytest
+
+test-quick: .venv/test.stamp lint  ## the tests that take seconds (under 2 min)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+lock:  ## pin envs/*.in anew, with hashes (needs uv)
+	for name in requirements requirements-dev; do \
+	  uv pip compile envs/$$name.in -o envs/$$name.txt --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet; \
+	done
+
+clean:  ## remove results, logs and everything fetched or converted; keeps the venv
+	rm -rf results resources logs .snakemake
+
+.venv/bin/python:
+	@for python in $(PYTHONS); do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then $$python -m venv .venv && exit 0; fi; \
+	done; \
+	echo "No Python from 3.11 to 3.13 with venv was found (looked for: $(PYTHONS)); install one, on Debian: apt-get install python3-venv." >&2; \
+	exit 1
+
+.venv/run.stamp: envs/requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/test.stamp: envs/requirements-dev.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ .venv/run.stamp

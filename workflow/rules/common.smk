@@ -1,0 +1,86 @@
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(os.path.relpath(workflow.basedir))  # so that a moved project is not a changed one
+SCRIPTS = ROOT / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from ssdbench.code import module_files
+from ssdbench.errors import UserError
+from ssdbench.forecast import forecast
+from ssdbench.load import load_plan
+from ssdbench.protocols import protocol
+
+try:
+    PLAN = load_plan(config, ROOT, os.environ)
+    if workflow.is_main_process:
+        forecast(PLAN).check_disk()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = PLAN.config.results_dir
+SETTING = PLAN.config.timing.setting
+CELL = "{tag}/{model}/{protocol}/{framework}/{precision}"
+ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
+ENVIRONMENT = "../../envs/ssdbench.yaml"
+
+
+def one_of(values):
+    """A wildcard constraint: one of the values, so that a typo is "no rule to produce" and not a doomed job."""
+    return "|".join(map(re.escape, sorted(set(values)))) or "(?!)"
+
+
+def datasets_of(*kinds):
+    """Names of the configured datasets of these kinds."""
+    names = {tag.name for tag in PLAN.config.tags.values()} | {"sample"}
+    return [name for name in names if PLAN.registry.dataset(name).kind in kinds]
+
+
+def tags_of(*kinds):
+    """Configured tags of datasets of these kinds."""
+    return [tag for tag in PLAN.config.tags if PLAN.dataset(tag).kind in kinds]
+
+
+def cells_of(tag, file):
+    """This file of every supported cell of a tag."""
+    return [f"{PLAN.folder(cell)}/{file}" for cell in PLAN.supported if cell.dataset == tag]
+
+
+def card_of(wildcards):
+    """The card of the artifact that a cell runs."""
+    return PLAN.card(PLAN.cell(wildcards))
+
+
+def code(script):
+    """The package's modules that a script runs through, as inputs: editing one reruns what used it."""
+    return [str(file) for file in module_files(SCRIPTS / script, SCRIPTS / "ssdbench")]
+
+
+def runtime_code(wildcards):
+    """The modules of the cell's runtime, which is found by name and not by import."""
+    file = f"ssdbench/runtimes/{wildcards.framework}.py"
+    return [str(SCRIPTS / file), *code(file)]
+
+
+def nms_of(wildcards):
+    """NMS settings for protocols that use them: a change reruns no cell whose graph brings its own."""
+    return dict(PLAN.config.nms) if protocol(wildcards.protocol).graph_kind == "heads" else {}
+
+
+def report_texts():
+    """The files whose words, looks and figures make up the page: editing one rebuilds the report and nothing else."""
+    templates = SCRIPTS / "ssdbench" / "report" / "templates"
+    return [str(ROOT / "workflow/resources/published.yaml"), *map(str, sorted(templates.iterdir()))]
+
+
+wildcard_constraints:
+    tag=one_of(PLAN.config.tags),
+    model=one_of(cell.name.model for cell in PLAN.cells),
+    protocol=one_of(cell.name.protocol for cell in PLAN.cells),
+    framework=one_of(cell.name.framework for cell in PLAN.cells),
+    kind="heads|graph",
+    round=r"\d+",

@@ -1,0 +1,34 @@
+"""Rule choose_calibration: draw calibration images from a folder, none of which is an evaluation image."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import ImageList, read_annotations, write_image_list
+from ssdbench.files import sha256_file
+from ssdbench.images import choose_calibration, coco_id, folder_records, inspect
+
+
+def work() -> None:
+    folder = Path(snakemake.params.folder)
+    evaluation = Path(snakemake.params.evaluation)
+    evaluated = read_annotations(Path(snakemake.input.annotations)).images
+    hashes = {
+        sha256_file(evaluation / image.file_name): image.file_name
+        for image in evaluated
+        if (evaluation / image.file_name).is_file()
+    }
+    chosen = choose_calibration(
+        inspect(folder, folder_records(folder)),
+        snakemake.params.number,
+        snakemake.params.seed,
+        hashes,
+        frozenset(filter(None, (coco_id(image.file_name) for image in evaluated))),
+    )
+    write_image_list(
+        Path(snakemake.output.images),
+        ImageList(snakemake.wildcards.calibration, snakemake.wildcards.dataset, folder, None, "", tuple(chosen), ()),
+    )
+
+
+steps.run(snakemake.log[0], work)

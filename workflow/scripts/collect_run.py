@@ -1,0 +1,56 @@
+"""Rule collect_run: everything known of one cell in one record, with what it was made from."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import read_image_list
+from ssdbench.files import read_json, sha256_file, sha256_text, write_json
+from ssdbench.host import host_facts, package_versions
+
+PARTS = ("card", "detect", "metrics", "timing")
+PACKAGES = (
+    "ai-edge-litert",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pycocotools",
+    "snakemake",
+    "tensorflow",
+    "tf2onnx",
+)
+
+
+def work() -> None:
+    parts = {name: read_json(Path(snakemake.input[name])) for name in PARTS}
+    first_failure = next((part for part in parts.values() if part["status"] != "ok"), parts["timing"])
+    images = read_image_list(Path(snakemake.input.images))
+    name = snakemake.params.cell
+    write_json(
+        Path(snakemake.output.run),
+        {
+            "cell": vars(name),
+            **{key: first_failure[key] for key in ("status", "reason", "log")},
+            **{part: without_anchors(content) for part, content in parts.items()},
+            "provenance": {
+                "model_sha256": parts["card"].get("source_sha256", ""),
+                "artifact_sha256": parts["card"].get("sha256", ""),
+                "images_sha256": sha256_file(Path(snakemake.input.images)),
+                "annotations_sha256": images.annotations_sha256,
+                "code_sha256": sha256_text("".join(sha256_file(Path(file)) for file in snakemake.input.code)),
+                "config": snakemake.params.config,
+                "host": host_facts(),
+                "versions": package_versions(PACKAGES),
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        },
+    )
+
+
+def without_anchors(content: steps.Record) -> steps.Record:
+    return {key: value for key, value in content.items() if key != "anchors"}
+
+
+steps.run(snakemake.log[0], work)

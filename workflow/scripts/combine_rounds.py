@@ -1,0 +1,16 @@
+"""Rule combine_rounds: the rounds of one cell's timing, put together."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.files import read_json
+from ssdbench.timing import combine_rounds
+
+
+def work() -> steps.Record:
+    return combine_rounds([read_json(Path(path)) for path in snakemake.input.rounds])
+
+
+needs = {f"timing round {number}": path for number, path in enumerate(snakemake.input.rounds, start=1)}
+steps.record(snakemake.log[0], snakemake.output.timing, work, needs)

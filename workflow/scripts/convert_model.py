@@ -1,0 +1,56 @@
+"""Rules convert_model and quantise_model: one artifact, checked before it is published, and its card."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import ImageRecord, read_image_list
+from ssdbench.files import read_json, sha256_file
+from ssdbench.graphs.convert import convert
+from ssdbench.host import has_vnni, host_facts
+from ssdbench.images import folder_records
+from ssdbench.pixels import load_images
+
+# Images that fp32 and fp16 artifacts are checked on; an int8 artifact is checked on all it was calibrated with.
+CHECK_IMAGES = 8
+SECONDS = 1500
+
+
+def work() -> steps.Record:
+    row = snakemake.params.row
+    words = snakemake.wildcards
+    folder, records, calibration = images()
+    source = Path(snakemake.input.source)
+    model = source.parent / read_json(source)["file"]
+
+    def pixels():
+        return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
+
+    card = steps.in_child(
+        lambda: convert(
+            row=row,
+            source=model,
+            graph_kind=words.kind,
+            framework=words.framework,
+            precision=words.precision,
+            calibration_pixels=pixels,
+            reduce_range=not has_vnni(host_facts()["cpu_flags"]),
+            destination=Path(snakemake.output.card).parent,
+        ),
+        SECONDS,
+        "The conversion",
+    )
+    return {**card, "calibration": calibration, "source_sha256": sha256_file(model)}
+
+
+def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:
+    """Folder and records of the images to calibrate or check with, and what the card says of a calibration."""
+    if "calibration" not in snakemake.input.keys():
+        folder = Path(snakemake.params.check_folder)
+        return folder, folder_records(folder)[:CHECK_IMAGES], None
+    chosen = read_image_list(Path(snakemake.input.calibration))
+    names = [{"id": i.id, "file_name": i.file_name, "sha256": i.sha256} for i in chosen.images]
+    return chosen.folder, list(chosen.images), {"id": chosen.tag, "images": names}
+
+
+steps.record(snakemake.log[0], snakemake.output.card, work)

@@ -1,0 +1,18 @@
+"""Rule evaluate_detections: the twelve COCO metrics of one cell, and the metrics of each class."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import read_image_list
+from ssdbench.evaluation import evaluate
+
+
+def work() -> steps.Record:
+    images = read_image_list(Path(snakemake.input.images)).images
+    return evaluate(
+        Path(snakemake.input.annotations), Path(snakemake.input.detections), [image.id for image in images]
+    )
+
+
+steps.record(snakemake.log[0], snakemake.output.metrics, work, needs={"detection": snakemake.input.detect})

@@ -1,0 +1,157 @@
+"""The configuration of a run, checked once and turned into one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssdbench.documents import read_yaml, validate, with_defaults
+from ssdbench.errors import UserError
+from ssdbench.files import sha256_text
+from ssdbench.tags import Tag, parse_tag, read_ids
+
+
+@dataclass(frozen=True)
+class CellName:
+    """The five words that name a cell; `dataset` is the tag."""
+
+    dataset: str
+    model: str
+    protocol: str
+    framework: str
+    precision: str
+
+    @property
+    def path(self) -> str:
+        """The cell's folder below the results folder."""
+        return f"{self.dataset}/{self.model}/{self.protocol}/{self.framework}/{self.precision}"
+
+
+@dataclass(frozen=True)
+class LocalPaths:
+    """Where the dataset `local` lies; None where nothing was given."""
+
+    images: Path | None
+    annotations: Path | None
+    calibration: Path | None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How latency is measured: intra-op threads, rounds in fresh processes, least seconds a round."""
+
+    threads: int
+    rounds: int
+    seconds: float
+
+    @property
+    def setting(self) -> str:
+        """The setting's name in paths: batch, threads, streams."""
+        return f"b1-t{self.threads}-s1"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration. Lists are in the order given; `tags` covers `published` rows too."""
+
+    datasets: tuple[str, ...]
+    models: tuple[str, ...]
+    protocols: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    precisions: tuple[str, ...]
+    reference: tuple[str, str]
+    calibration_images: int
+    calibration_seed: int
+    nms: Mapping[str, float]
+    timing: Timing
+    published: tuple[CellName, ...]
+    local: LocalPaths
+    id_files: Mapping[str, tuple[int, ...]]
+    registries: tuple[Path, ...]
+    mirror: str
+    results_dir: str
+    tags: Mapping[str, Tag]
+
+
+def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, str]) -> Config:
+    """Check a configuration and fill in its defaults and the environment's paths.
+
+    Args:
+        raw: the merged configuration.
+        schema: config.schema.yaml.
+        environment: the environment variables (COCO_IMG_PATH, COCO_ANNO_PATH, COCO_CALIB_PATH are read).
+
+    Raises:
+        UserError: a key or a value is wrong.
+    """
+    validate(dict(raw), schema, "Configuration")
+    full = with_defaults(raw, read_yaml(schema))
+    published = tuple(CellName(**row) for row in full["published"])
+    datasets = (full["dataset"],) if full["dataset"] else tuple(full["datasets"])
+    matrix_is_empty = not all((datasets, full["models"], full["protocols"], full["frameworks"], full["precisions"]))
+    if matrix_is_empty and not published:
+        raise UserError(
+            "Configuration: nothing to measure. Give at least one each of datasets, models, protocols, "
+            "frameworks and precisions, or rows under `published`."
+        )
+    if matrix_is_empty:
+        datasets = ()
+    results_dir = Path(full["results_dir"])
+    if results_dir.is_absolute() or ".." in results_dir.parts or results_dir.parts[:1] in ((), ("resources",)):
+        raise UserError(
+            f"Configuration: results_dir is {full['results_dir']!r}; give a folder below the working folder, "
+            "such as results."
+        )
+    return Config(
+        datasets=datasets,
+        models=tuple(full["models"]),
+        protocols=tuple(full["protocols"]),
+        frameworks=tuple(full["frameworks"]),
+        precisions=tuple(full["precisions"]),
+        reference=(full["reference"]["framework"], full["reference"]["precision"]),
+        calibration_images=full["calibration"]["images"],
+        calibration_seed=full["calibration"]["seed"],
+        nms=full["nms"],
+        timing=Timing(**full["timing"]),
+        published=published,
+        local=_local_paths(full["local"], environment),
+        id_files=_id_files(full["id_files"]),
+        registries=tuple(Path(file) for file in full["registries"]),
+        mirror=full["mirror"].rstrip("/"),
+        results_dir=results_dir.as_posix(),
+        tags={text: parse_tag(text) for text in (*datasets, *(cell.dataset for cell in published))},
+    )
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` merged into `base` as Snakemake's --configfile does: mappings merge, everything else replaces."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _local_paths(paths: Mapping[str, str], environment: Mapping[str, str]) -> LocalPaths:
+    def resolved(key: str, variable: str) -> Path | None:
+        text = paths[key] or environment.get(variable, "")
+        return Path(text).expanduser().resolve() if text else None
+
+    return LocalPaths(
+        images=resolved("images", "COCO_IMG_PATH"),
+        annotations=resolved("annotations", "COCO_ANNO_PATH"),
+        calibration=resolved("calibration", "COCO_CALIB_PATH"),
+    )
+
+
+def _id_files(files: list[str]) -> dict[str, tuple[int, ...]]:
+    contents = {}
+    for file in files:
+        try:
+            text = Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"Configuration: the id file {file} cannot be read: {error}.") from error
+        contents[sha256_text(text)[:8]] = tuple(read_ids(text, file))
+    return contents

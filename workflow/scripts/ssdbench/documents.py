@@ -1,0 +1,73 @@
+"""YAML documents and their schemas: reading, checking, filling in defaults."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from ssdbench.errors import UserError
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        UserError: it is missing, unreadable or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def validate(document: Any, schema: Path, name: str) -> None:
+    """Check a document against a JSON Schema (2020-12) file.
+
+    Raises:
+        UserError: it does not fit; the first fault is told with its key, what was found and what is allowed.
+    """
+    validator = jsonschema.Draft202012Validator(read_yaml(schema))
+    faults = sorted(validator.iter_errors(document), key=lambda fault: [str(part) for part in fault.path])
+    if faults:
+        raise UserError(f"{name}: {_sentence(faults[0])}")
+
+
+def _sentence(fault: jsonschema.ValidationError) -> str:
+    """One sentence on a schema fault: the key, what is wrong with it, what is allowed."""
+    key = ".".join(str(part) for part in fault.path) or "the document"
+    if fault.validator == "additionalProperties" and isinstance(fault.instance, Mapping):
+        allowed = sorted(fault.schema.get("properties", {}))
+        unknown = sorted(str(name) for name in fault.instance if name not in allowed)[0]
+        close = get_close_matches(unknown, allowed, n=1)
+        where = f" in {key}" if fault.path else ""
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"unknown key {unknown!r}{where}.{hint} Known keys: {', '.join(allowed)}."
+    if fault.validator == "enum":
+        return f"{key} is {fault.instance!r}; allowed are {', '.join(map(str, fault.validator_value))}."
+    if fault.validator == "required":
+        missing = [name for name in fault.validator_value if name not in fault.instance]
+        return f"{key} lacks the key {missing[0]!r}."
+    if fault.validator == "type":
+        return f"{key} is {fault.instance!r}, which is not of type {fault.validator_value}."
+    return f"{key}: {fault.message}."
+
+
+def with_defaults(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a document in which every key that the schema gives a default for is present."""
+    filled = copy.deepcopy(dict(document))
+    for key, part in schema.get("properties", {}).items():
+        if key not in filled and "default" in part:
+            filled[key] = copy.deepcopy(part["default"])
+        if part.get("type") == "object" and isinstance(filled.get(key), Mapping):
+            filled[key] = with_defaults(filled[key], part)
+    return filled

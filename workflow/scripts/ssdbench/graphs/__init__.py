@@ -1,0 +1,1 @@
+"""From a published checkpoint to a checked artifact of one framework and precision."""

@@ -1,0 +1,104 @@
+"""Small tools for GraphDefs: look up, cut out, run, wrap."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ssdbench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+    from tensorflow.core.framework.node_def_pb2 import NodeDef
+
+_LOG = logging.getLogger(__name__)
+_SUGGESTIONS = 3
+
+
+def producer(tensor: str) -> str:
+    """The node that makes the input `tensor`: `^a` -> a, `a:1` -> a."""
+    return tensor.removeprefix("^").split(":")[0]
+
+
+def nodes_of(graph_def: GraphDef) -> dict[str, NodeDef]:
+    """The nodes by name."""
+    return {node.name: node for node in graph_def.node}
+
+
+def similar_names(name: str, names: Iterable[str]) -> str:
+    """A half sentence that suggests the names nearest to `name`, or says that there is none."""
+    near = difflib.get_close_matches(name, list(names), n=_SUGGESTIONS, cutoff=0.4)
+    return f"similar names there: {', '.join(near)}" if near else "no name there is similar"
+
+
+def constant(nodes: Mapping[str, NodeDef], tensor: str) -> NDArray[Any] | None:
+    """The value of `tensor` where it is a constant, seen through Identity; else None."""
+    import tensorflow as tf
+
+    node = nodes.get(producer(tensor))
+    while node is not None and node.op == "Identity":
+        node = nodes.get(producer(node.input[0]))
+    if node is None or node.op != "Const":
+        return None
+    value: NDArray[Any] = tf.make_ndarray(node.attr["value"].tensor)
+    return value
+
+
+def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()) -> GraphDef:
+    """The nodes that `ends` need, without those in `stops` and what lies behind them.
+
+    Control inputs are dropped: on the way to a detector's heads they only carry assertions about shapes.
+    """
+    import tensorflow as tf
+
+    nodes, stops = nodes_of(graph_def), set(stops)
+    wanted: set[str] = set()
+    open_names = [name for name in ends if name not in stops]
+    while open_names:
+        name = open_names.pop()
+        if name in wanted or name in stops:
+            continue
+        if name not in nodes:
+            raise UserError(f"The graph is broken: a node needs {name!r}, and there is no such node.")
+        wanted.add(name)
+        open_names += [producer(tensor) for tensor in nodes[name].input if not tensor.startswith("^")]
+    result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        if node.name in wanted:
+            copy = result.node.add()
+            copy.CopyFrom(node)
+            del copy.input[:]
+            copy.input.extend(tensor for tensor in node.input if not tensor.startswith("^"))
+    return result
+
+
+def run_graph(
+    graph_def: GraphDef, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
+) -> list[NDArray[Any]]:
+    """Run a GraphDef once in a session of its own; tensors are named `node:0`."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+        with tf.compat.v1.Session(graph=graph) as session:
+            values: list[NDArray[Any]] = session.run(list(fetches), dict(feeds))
+    return values
+
+
+def as_function(graph_def: GraphDef, name: str, dtype: Any, shape: Sequence[int], outputs: Sequence[str]) -> Any:
+    """A concrete function of one input: `name` is the placeholder that gets a [shape] of `dtype`."""
+    import tensorflow as tf
+
+    def imported(tensor: Any) -> list[Any]:
+        elements: list[Any] = tf.import_graph_def(
+            graph_def, input_map={f"{name}:0": tensor}, return_elements=[f"{o}:0" for o in outputs], name=""
+        )
+        return elements
+
+    return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(list(shape), dtype, name=name)])
+
+

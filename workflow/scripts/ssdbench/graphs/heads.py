@@ -1,0 +1,155 @@
+"""Cut a detector's GraphDef at its heads, and read its anchors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssdbench.errors import UserError
+from ssdbench.graphs.graphdef import nodes_of, producer, run_graph, similar_names, subgraph
+from ssdbench.outputs import Float32
+from ssdbench.registry import HeadLayout, ModelRow
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+PIXELS = "pixels"
+IMAGE = "image"
+BOX_ENCODINGS = "box_encodings"
+CLASS_SCORES = "class_scores"
+
+
+def head_layout(row: ModelRow) -> HeadLayout:
+    """The row's layout.
+
+    Raises:
+        UserError: the row has none, so its file can only run as it is.
+    """
+    if row.heads is None:
+        raise UserError(f"The model {row.name} has no `heads` in the registry, so its graph cannot be cut.")
+    return row.heads
+
+
+def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path) -> GraphDef:
+    """The part of a detector between its normalised image and its heads, with our own input.
+
+    `source` is the file that `graph_def` came from, for messages. The result has the input `pixels` uint8
+    RGB [N, S, S, 3], the node `image` float32 = pixels * scale + offset, and the outputs `box_encodings`
+    float32 [N, A, 4] and `class_scores` float32 [N, A, C + 1].
+
+    Raises:
+        UserError: a named node is missing, or does not give what the registry says.
+    """
+    import tensorflow as tf
+
+    layout = head_layout(row)
+    nodes = nodes_of(graph_def)
+    for key in ("image", "box_encodings", "class_scores"):
+        name = getattr(layout, key)
+        if name not in nodes:
+            raise UserError(
+                f"{source} has no node {name!r}, which the registry names as models.{row.name}.heads.{key}; "
+                f"{similar_names(name, nodes)}."
+            )
+    inner = subgraph(graph_def, [layout.box_encodings, layout.class_scores], [layout.image])
+    for node in inner.node:
+        if node.op.startswith("Placeholder"):
+            raise UserError(
+                f"{source}: the heads need the input {node.name!r} besides {layout.image!r}, so the graph "
+                f"cannot be cut there: correct models.{row.name}.heads.image in the registry."
+            )
+    with tf.Graph().as_default() as graph:
+        size = row.input_size
+        pixels = tf.compat.v1.placeholder(tf.uint8, [None, size, size, 3], PIXELS)
+        image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
+        try:
+            boxes, scores = tf.import_graph_def(
+                inner,
+                input_map={f"{layout.image}:0": image},
+                return_elements=[f"{layout.box_encodings}:0", f"{layout.class_scores}:0"],
+                name="model",
+            )
+        except ValueError as error:
+            raise UserError(f"{source} cannot be cut at its heads: {error!s:.300}") from error
+        if boxes.shape.rank == 4:
+            boxes = tf.squeeze(boxes, axis=2)
+        tf.identity(boxes, BOX_ENCODINGS)
+        tf.identity(scores, CLASS_SCORES)
+        result: GraphDef = graph.as_graph_def()
+    _check_heads(result, row, source)
+    return result
+
+
+def _check_heads(heads: GraphDef, row: ModelRow, source: Path) -> None:
+    shapes = _output_shapes(heads, row.input_size, source)
+    boxes, scores = shapes
+    if len(boxes) != 3 or boxes[2] != 4:
+        key, found = "box_encodings", f"{boxes} instead of [N, anchors, 4]"
+    elif len(scores) != 3 or scores[1] != boxes[1]:
+        key, found = "class_scores", f"{scores} instead of [N, {boxes[1]}, classes + 1]"
+    else:
+        return
+    raise UserError(f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}.")
+
+
+def _output_shapes(heads: GraphDef, size: int, source: Path) -> list[tuple[int, ...]]:
+    import tensorflow as tf
+
+    pixels = np.zeros((1, size, size, 3), np.uint8)
+    try:
+        outputs = run_graph(heads, {f"{PIXELS}:0": pixels}, [f"{BOX_ENCODINGS}:0", f"{CLASS_SCORES}:0"])
+    except tf.errors.OpError as error:
+        raise UserError(f"{source} does not run at {size}x{size} pixels: {error.message!s:.300}") from error
+    return [output.shape for output in outputs]
+
+
+def with_image_input(heads: GraphDef, size: int) -> GraphDef:
+    """The same heads, whose input is the normalised `image` float32 [N, S, S, 3] instead of the pixels."""
+    import tensorflow as tf
+
+    inner = subgraph(heads, [BOX_ENCODINGS, CLASS_SCORES], [IMAGE])
+    image = inner.node.add(name=IMAGE, op="Placeholder")
+    image.attr["dtype"].type = tf.float32.as_datatype_enum
+    image.attr["shape"].shape.CopyFrom(tf.TensorShape([None, size, size, 3]).as_proto())
+    return inner
+
+
+def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
+    """The anchors float32 [A, 4] ymin, xmin, ymax, xmax, normalised; `graph_def` is the uncut graph.
+
+    Raises:
+        UserError: the named node is missing or does not hold anchors.
+    """
+    layout = head_layout(row)
+    if not layout.anchors:
+        from ssdbench.anchors import standard_anchors
+
+        return standard_anchors()
+    nodes, key = nodes_of(graph_def), f"models.{row.name}.heads.anchors"
+    if layout.anchors not in nodes:
+        raise UserError(
+            f"{source} has no node {layout.anchors!r}, which the registry names as {key}; "
+            f"{similar_names(layout.anchors, nodes)}."
+        )
+    value = _computed(graph_def, row, layout)
+    anchors = np.asarray(value, np.float32)
+    if anchors.ndim < 2 or anchors.shape[-1] != 4 or anchors.size != 4 * anchors.shape[-2]:
+        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4].")
+    anchors = anchors.reshape(-1, 4)
+    if not np.isfinite(anchors).all() or not (anchors[:, :2] < anchors[:, 2:]).all():
+        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives numbers that are not boxes.")
+    return anchors
+
+
+def _computed(graph_def: GraphDef, row: ModelRow, layout: HeadLayout) -> Any:
+    """The value of the anchors' node for one image, whose content does not matter."""
+    import tensorflow as tf
+
+    inner = subgraph(graph_def, [layout.anchors])
+    shape, feeds = (1, row.input_size, row.input_size, 3), {}
+    for node in inner.node:
+        if node.op == "Placeholder":
+            feeds[f"{node.name}:0"] = np.zeros(shape, tf.as_dtype(node.attr["dtype"].type).as_numpy_dtype)
+    return run_graph(inner, feeds, [f"{producer(layout.anchors)}:0"])[0]

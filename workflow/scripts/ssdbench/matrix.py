@@ -1,0 +1,56 @@
+"""The matrix: which cells a configuration asks for, each supported or with the reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from ssdbench.config import CellName, Config
+from ssdbench.graphs.support import unsupported_reason
+from ssdbench.protocols import protocol
+from ssdbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the report. `unsupported` is the reason known before anything runs, or None."""
+
+    name: CellName
+    graph_kind: str
+    unsupported: str | None
+    is_published: bool = False
+
+
+def build_matrix(config: Config, registry: Registry) -> list[Cell]:
+    """All cells of a configuration in the order asked for, each once; `published` rows come last.
+
+    Raises:
+        UserError: a dataset or a model is not in the registry.
+    """
+    for tag in config.tags.values():
+        registry.dataset(tag.name)
+    asked = [
+        CellName(*words)
+        for words in product(
+            config.datasets, config.models, config.protocols, config.frameworks, config.precisions
+        )
+    ]
+    names = dict.fromkeys([*asked, *config.published])
+    published = set(config.published)
+    return [
+        Cell(name, protocol(name.protocol).graph_kind, _reason(name, config, registry), name in published)
+        for name in names
+    ]
+
+
+def _reason(name: CellName, config: Config, registry: Registry) -> str | None:
+    row = registry.model(name.model)
+    how = protocol(name.protocol)
+    if how.frameworks and name.framework not in how.frameworks:
+        return f"the protocol {how.name} is defined for {' and '.join(how.frameworks)} only"
+    if reason := unsupported_reason(row, how.graph_kind, name.framework, name.precision):
+        return reason
+    is_local = registry.dataset(config.tags[name.dataset].name).kind == "local"
+    if name.precision == "int8" and row.given is None and is_local and config.local.calibration is None:
+        return "int8 needs calibration images: set local.calibration or COCO_CALIB_PATH to a folder of other images"
+    return None

@@ -1,0 +1,37 @@
+"""What a network returns, of either graph kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Raw heads of one batch.
+
+    encodings: float32 [N, A, 4], ty tx th tw. scores: float32 [N, A, C + 1], sigmoid, class 0 = background.
+    """
+
+    encodings: Float32
+    scores: Float32
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Detections that a graph made itself, best first; rows from `counts[n]` on are padding.
+
+    boxes: float32 [N, K, 4] ymin xmin ymax xmax, normalised. class_ids: int64 [N, K], COCO ids (from 1).
+    scores: float32 [N, K]. counts: int64 [N].
+    """
+
+    boxes: Float32
+    class_ids: Int64
+    scores: Float32
+    counts: Int64

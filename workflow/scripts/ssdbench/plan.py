@@ -1,0 +1,223 @@
+"""The plan: from a configuration to the paths of everything a run makes. Nothing is opened but registry files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ssdbench.config import CellName, Config
+from ssdbench.errors import UserError
+from ssdbench.files import fingerprint, sha256_file, sha256_text
+from ssdbench.matrix import Cell, build_matrix
+from ssdbench.registry import DatasetRow, Registry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will make and where.
+
+    candidates: dataset -> a hash of what determines its calibration images before any of them is there.
+    """
+
+    config: Config
+    registry: Registry
+    cells: tuple[Cell, ...]
+    candidates: Mapping[str, str]
+
+    @cached_property
+    def supported(self) -> list[CellName]:
+        """The cells that run."""
+        return [cell.name for cell in self.cells if cell.unsupported is None]
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """The dataset tags that have a cell, supported or not."""
+        return list(dict.fromkeys(cell.name.dataset for cell in self.cells))
+
+    @property
+    def published_tags(self) -> list[str]:
+        """The dataset tags of the published rows."""
+        return list(dict.fromkeys(cell.dataset for cell in self.config.published))
+
+    @property
+    def cards(self) -> list[str]:
+        """The cards of all artifacts that the cells need."""
+        return list(dict.fromkeys(self.card(name) for name in self.supported))
+
+    @property
+    def detections(self) -> list[str]:
+        """The detections of all cells."""
+        return [f"{self.folder(name)}/detections.json" for name in self.supported]
+
+    @property
+    def pages(self) -> list[str]:
+        """The report of each tag, and the published report where there are published rows."""
+        pages = [f"{self.config.results_dir}/{tag}/report/index.html" for tag in self.tags]
+        if self.config.published:
+            pages.append(f"{self.config.results_dir}/published/index.html")
+        return pages
+
+    @property
+    def fetched_files(self) -> list[str]:
+        """Everything that needs a network: sources of models, annotations and images, calibration images."""
+        models = list(dict.fromkeys(name.model for name in self.supported))
+        int8 = [name for name in self.supported if self.calibration_of(name)]
+        return [
+            *(f"resources/models/{model}/source/source.json" for model in models),
+            *(self.image_list(tag) for tag in self.tags),
+            *dict.fromkeys(self.calibration_list(self.dataset(name.dataset).name) for name in int8),
+        ]
+
+    def dataset(self, tag: str) -> DatasetRow:
+        """The registry row of a tag's dataset."""
+        return self.registry.dataset(self.config.tags[tag].name)
+
+    def annotations(self, dataset: str) -> str:
+        """Path of a dataset's instances file."""
+        if self.registry.dataset(dataset).kind == "local":
+            return str(self.config.local.annotations)
+        return f"resources/datasets/{dataset}/annotations.json"
+
+    def image_folder(self, dataset: str) -> str:
+        """The folder of a dataset's images."""
+        if self.registry.dataset(dataset).kind == "local":
+            return str(self.config.local.images)
+        return f"resources/datasets/{dataset}/images"
+
+    def calibration_folder(self, dataset: str) -> str:
+        """The folder of a dataset's calibration images."""
+        if self.registry.dataset(dataset).kind == "local":
+            return str(self.config.local.calibration)
+        return f"resources/datasets/{dataset}/calibration"
+
+    def folder_state(self, dataset: str) -> str:
+        """For `local`, a hash that changes with the files of its image folder; else empty."""
+        return self._local_state if self.registry.dataset(dataset).kind == "local" else ""
+
+    @cached_property
+    def _local_state(self) -> str:
+        return fingerprint([self.config.local.images] if self.config.local.images else [])
+
+    def cell(self, words: Any) -> CellName:
+        """The cell that an object with the attributes tag, model, protocol, framework, precision names."""
+        return CellName(words.tag, words.model, words.protocol, words.framework, words.precision)
+
+    def settings_of(self, name: CellName) -> dict[str, Any]:
+        """The parts of the configuration that bear on a cell, as plain data for its provenance."""
+        return {
+            "registries": [str(file) for file in self.config.registries],
+            "mirror": self.config.mirror,
+            "calibration": self.calibration_of(name),
+            "nms": dict(self.config.nms),
+            "timing": vars(self.config.timing),
+        }
+
+    def report_context(self, tag: str) -> dict[str, Any]:
+        """What the report of a tag needs besides the runs, as plain data."""
+        rows = {cell.name.model: self.registry.model(cell.name.model) for cell in self.cells if cell.name.dataset == tag}
+        return {
+            "tag": tag,
+            "dataset": {key: getattr(self.dataset(tag), key) for key in ("name", "kind", "title", "licence")},
+            "reference": list(self.config.reference),
+            "unsupported": unsupported_cells(self, tag),
+            "models": {
+                name: {key: getattr(row, key) for key in ("title", "licence", "trained_on", "input_size", "references")}
+                for name, row in rows.items()
+            },
+        }
+
+    def image_list(self, tag: str) -> str:
+        """Path of a tag's image list."""
+        return f"{self.config.results_dir}/{tag}/images.json"
+
+    def folder(self, name: CellName) -> str:
+        """The cell's result folder."""
+        return f"{self.config.results_dir}/{name.path}"
+
+    def calibration_of(self, name: CellName) -> str:
+        """The calibration id of an int8 cell; empty for others and for files that come quantised."""
+        if name.precision != "int8" or self.registry.model(name.model).given is not None:
+            return ""
+        return self.calibration_id(self.dataset(name.dataset).name)
+
+    def calibration_id(self, dataset: str) -> str:
+        """Dataset, number, seed, and 8 hex digits of the hash of its candidate images."""
+        number, seed = self.config.calibration_images, self.config.calibration_seed
+        return f"{dataset}-{number}-seed{seed}-{self.candidates[dataset][:8]}"
+
+    def calibration_list(self, dataset: str) -> str:
+        """Path of the list of a dataset's calibration images."""
+        return self.calibration_list_of(self.calibration_id(dataset))
+
+    def calibration_list_of(self, calibration: str) -> str:
+        """Path of the list with that calibration id."""
+        return f"resources/datasets/{calibration.split('-')[0]}/calibrations/{calibration}.json"
+
+    def card(self, name: CellName) -> str:
+        """Path of the card of the artifact that a cell runs."""
+        kind = next(cell.graph_kind for cell in self.cells if cell.name == name)
+        calibration = self.calibration_of(name)
+        precision = f"{name.precision}-{calibration}" if calibration else name.precision
+        return f"resources/models/{name.model}/artifacts/{kind}/{name.framework}/{precision}/card.json"
+
+
+def make_plan(config: Config, registry: Registry, sample_files: Sequence[Path]) -> Plan:
+    """Build the matrix and check that the dataset `local` has its paths.
+
+    Args:
+        config: the configuration.
+        registry: the rows.
+        sample_files: the files that determine the embedded sample.
+
+    Raises:
+        UserError: a row is not in the registry, or a dataset's files are missing.
+    """
+    cells = tuple(build_matrix(config, registry))
+    rows = {tag.name: registry.dataset(tag.name) for tag in config.tags.values()}
+    if any(row.kind == "local" for row in rows.values()):
+        _check_local(config)
+    candidates = {name: _candidates(row, config, sample_files) for name, row in rows.items()}
+    return Plan(config, registry, cells, candidates)
+
+
+def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -> str:
+    if row.kind == "local":
+        return fingerprint([config.local.calibration] if config.local.calibration else [])
+    if row.calibration is None:
+        return sha256_text("".join(sha256_file(file) for file in sample_files))
+    if not row.calibration.names.is_file():
+        raise UserError(
+            f"The dataset {row.name} draws its calibration images from the list {row.calibration.names}, "
+            "which is not a file; correct calibration.names in its registry row."
+        )
+    return sha256_file(row.calibration.names)
+
+
+def _check_local(config: Config) -> None:
+    for key, variable, path, is_right in (
+        ("images", "COCO_IMG_PATH", config.local.images, Path.is_dir),
+        ("annotations", "COCO_ANNO_PATH", config.local.annotations, Path.is_file),
+    ):
+        what = "folder of images" if key == "images" else "COCO instances JSON"
+        if path is None:
+            raise UserError(
+                f"The dataset local needs a {what}: set local.{key} in the configuration or {variable} "
+                "in the environment."
+            )
+        if not is_right(path):
+            raise UserError(f"local.{key} (or {variable}) is {path}, which is no {what}.")
+    calibration = config.local.calibration
+    if calibration is not None and not calibration.is_dir():
+        raise UserError(f"local.calibration (or COCO_CALIB_PATH) is {calibration}, which is no folder.")
+
+
+def unsupported_cells(plan: Plan, tag: str) -> list[Mapping[str, str]]:
+    """The tag's unsupported cells with their reasons, as plain data."""
+    return [
+        {**cell.name.__dict__, "reason": cell.unsupported}
+        for cell in plan.cells
+        if cell.name.dataset == tag and cell.unsupported is not None
+    ]

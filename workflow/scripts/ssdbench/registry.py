@@ -1,0 +1,231 @@
+"""Registry rows: which datasets and models there are, where they come from, and how they are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ssdbench.documents import read_yaml, validate
+from ssdbench.errors import UserError
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file to download: every url and mirror gives the same bytes.
+
+    `size` in bytes and `sha256` in hex are None where no trustworthy source states them: then the first
+    download is trusted, recorded in resources/checksums.yaml, and held to from then on.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files come from.
+
+    kind `npm`: package `package` at `version`, fetched by name (`sha256` is the tarball's).
+    kind `archive`: `file` is a tar.gz to download and unpack. kind `file`: `file` is one file to download.
+    kind `local`: `path` is a file on this machine. `member` is the wanted file inside what was unpacked.
+    """
+
+    kind: str
+    package: str = ""
+    version: str = ""
+    sha256: str | None = None
+    file: RemoteFile | None = None
+    path: str = ""
+    member: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """Names of the nodes where a GraphDef is cut, and what its numbers mean.
+
+    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB.
+    box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw.
+    class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background.
+    anchors: constant node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "" for the standard 1917.
+    box_coder: the divisors of ty, tx, th, tw.
+    """
+
+    image: str
+    box_encodings: str
+    class_scores: str
+    anchors: str = ""
+    scale: float = 2.0 / 255.0
+    offset: float = -1.0
+    box_coder: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+
+
+@dataclass(frozen=True)
+class GraphNms:
+    """The non-maximum suppression that a checkpoint ships inside its own graph."""
+
+    score: float = 0.3
+    iou: float = 0.6
+    max: int = 100
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One published checkpoint.
+
+    format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `tflite`, `onnx`.
+    heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
+    given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
+    """
+
+    name: str
+    title: str
+    source: Source
+    format: str
+    licence: str
+    trained_on: str
+    input_size: int
+    heads: HeadLayout | None = None
+    graph_nms: GraphNms = field(default_factory=GraphNms)
+    given: tuple[str, str] | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A dataset's annotation archive and the instances file inside it; sha256 is that file's, where known."""
+
+    file: RemoteFile
+    member: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset's image archive, the folder inside it, and the addresses of single images."""
+
+    file: RemoteFile
+    folder: str
+    single_image_urls: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class CalibrationSource:
+    """Image file names that calibration draws from, and the addresses of single images."""
+
+    names: Path
+    single_image_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files)."""
+
+    name: str
+    kind: str
+    title: str
+    licence: str
+    annotations: Annotations | None = None
+    images: Images | None = None
+    calibration: CalibrationSource | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All rows, by name."""
+
+    datasets: Mapping[str, DatasetRow]
+    models: Mapping[str, ModelRow]
+
+    def dataset(self, name: str) -> DatasetRow:
+        """The dataset's row. Raises UserError where there is none."""
+        return _row(self.datasets, name, "dataset")
+
+    def model(self, name: str) -> ModelRow:
+        """The model's row. Raises UserError where there is none."""
+        return _row(self.models, name, "model")
+
+
+def _row(rows: Mapping[str, Row], name: str, what: str) -> Row:
+    if name not in rows:
+        raise UserError(
+            f"There is no {what} {name!r} in the registry. It has {', '.join(sorted(rows))}; "
+            "give one of them, or add a row in a file under `registries`."
+        )
+    return rows[name]
+
+
+def load_registry(files: Sequence[Path], schema: Path) -> Registry:
+    """Read the registry files in order; a row of a later file takes the place of an earlier one of its name.
+
+    Raises:
+        UserError: a file is missing, not YAML or not of the schema, or a local model file is missing.
+    """
+    datasets: dict[str, DatasetRow] = {}
+    models: dict[str, ModelRow] = {}
+    for file in files:
+        content = read_yaml(file) or {}
+        validate(content, schema, str(file))
+        for name, row in content.get("datasets", {}).items():
+            datasets[name] = _dataset(name, row, file)
+        for name, row in content.get("models", {}).items():
+            models[name] = _model(name, row, file)
+    return Registry(datasets, models)
+
+
+def _remote(row: Mapping[str, Any]) -> RemoteFile:
+    return RemoteFile(row["name"], tuple(row["urls"]), row.get("size"), row.get("sha256"))
+
+
+def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
+    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"])
+    if row["kind"] != "coco":
+        return dataset
+    annotations, images, calibration = row["annotations"], row["images"], row["calibration"]
+    return replace(
+        dataset,
+        annotations=Annotations(
+            _remote(annotations["file"]), annotations["member"], annotations.get("sha256")
+        ),
+        images=Images(
+            _remote(images["file"]), images["folder"], tuple(images["single_image_urls"]), images["count"]
+        ),
+        calibration=CalibrationSource(
+            file.parent / calibration["names"], tuple(calibration["single_image_urls"])
+        ),
+    )
+
+
+def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
+    source = dict(row["source"])
+    if "file" in source:
+        source["file"] = _remote(source["file"])
+    if "path" in source:
+        path = file.parent / source["path"]
+        if not path.is_file():
+            raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
+        source["path"] = str(path)
+    heads = dict(row.get("heads", {}))
+    if "box_coder" in heads:
+        heads["box_coder"] = tuple(heads["box_coder"])
+    return ModelRow(
+        name=name,
+        title=row["title"],
+        source=Source(**source),
+        format=row["format"],
+        licence=row["licence"],
+        trained_on=row["trained_on"],
+        input_size=row["input_size"],
+        heads=HeadLayout(**heads) if heads else None,
+        graph_nms=GraphNms(**row.get("graph_nms", {})),
+        given=tuple(row["given"]) if "given" in row else None,
+        references=tuple(row.get("references", ())),
+    )

@@ -1,0 +1,1 @@
+"""The report: summary tables, published rows, pictures and the one-file page."""

@@ -1,0 +1,49 @@
+"""The few facts of a group that a reader wants first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
+
+
+def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """Reference, fastest and smallest cell of one group: [{label, figure, unit, words}]; what is unknown is left out.
+
+    A cell whose timing is not valid is never called the fastest, and is not compared with.
+    """
+    facts = []
+    if reference is not None and reference["AP"] is not None:
+        words = f"{cell_name(reference)}, the reference that the others are compared with"
+        facts.append(_fact("Reference", accuracy(reference["AP"]), "AP", words))
+    timed = [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
+    if timed:
+        fastest = min(timed, key=lambda row: row["latency_p50_ms"])
+        words = cell_name(fastest) + _speed_up(fastest, reference) + _kept(fastest)
+        facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))
+    sized = [row for row in rows if row["model_mb"]]
+    if sized:
+        smallest = min(sized, key=lambda row: row["model_mb"])
+        equal = [row for row in sized if row["model_mb"] < 1.01 * smallest["model_mb"]]
+        # Files within 1 % count as equally small; the more accurate of them is named.
+        smallest = max(equal, key=lambda row: row["AP"] or 0.0)
+        facts.append(
+            _fact("Smallest", quantity(smallest["model_mb"]), "MB", cell_name(smallest) + _kept(smallest))
+        )
+    return facts
+
+
+def _fact(label: str, figure: str, unit: str, words: str) -> dict[str, str]:
+    return {"label": label, "figure": figure, "unit": unit, "words": words + "."}
+
+
+def _speed_up(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
+    if reference is None or row is reference or not reference["latency_p50_ms"] or reference["timing_valid"] is False:
+        return ""
+    times = ratio(reference["latency_p50_ms"] / row["latency_p50_ms"])
+    return f", {times} times as fast as the reference"
+
+
+def _kept(row: Mapping[str, Any]) -> str:
+    return f", with {share(row['AP_share'])} of its AP" if row["AP_share"] is not None else ""

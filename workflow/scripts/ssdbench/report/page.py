@@ -1,0 +1,157 @@
+"""The report as one self-contained HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ssdbench.report import pictures as picture_rules
+from ssdbench.report import words
+from ssdbench.report.figures import Canvas, scatter, series_of
+from ssdbench.report.summary import row_notes
+
+_WIDE = Canvas(740, 400)
+_NARROW = Canvas(370, 380, font=12.5, left=44.0, right=12.0)
+
+
+def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> str:
+    """The whole report as HTML that needs no other file and may load none.
+
+    The page's own style and script are allowed by their hashes in its content security policy, images as data
+    URIs; everything else is forbidden. All text from outside is escaped.
+
+    Args:
+        summary: as `build_summary` gives it. pictures: as `build_pictures` gives them, of all dataset tags.
+    """
+    templates = Environment(
+        loader=PackageLoader("ssdbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")}
+    templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name")}
+    templates.globals |= {"row_notes": row_notes, "is_address": _is_address, "DASH": words.DASH}
+    style, script = (_asset(templates, name) for name in ("style.css", "page.js"))
+    rows = {row["id"]: row for row in summary["rows"]}
+    series = series_of(summary["rows"])
+    groups = [{**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]]
+    return templates.get_template("template.html.j2").render(
+        summary=summary,
+        rows=rows,
+        groups=groups,
+        series=series,
+        titles=_titles(summary),
+        lede=_lede(summary),
+        metrics=words.METRICS,
+        class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))],
+        pictures=pictures,
+        picture_data={"cells": _cell_labels(summary), "pictures": [_drawn(picture) for picture in pictures]},
+        shown_score=picture_rules.SHOWN_SCORE,
+        match_iou=picture_rules.MATCH_IOU,
+        config=yaml.safe_dump(summary["config"], sort_keys=False, allow_unicode=True, width=100),
+        style=style,
+        script=script,
+        policy="; ".join(
+            [
+                "default-src 'none'",
+                "img-src data:",
+                f"style-src '{_digest(style)}'",
+                f"script-src '{_digest(script)}'",
+                "base-uri 'none'",
+                "form-action 'none'",
+            ]
+        ),
+    )
+
+
+def _asset(templates: Environment, name: str) -> Markup:
+    assert templates.loader is not None
+    return Markup(templates.loader.get_source(templates, name)[0])  # noqa: S704 (our own files, not input)
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text may become a link; `javascript:` and its like may not."""
+    return text.startswith(("https://", "http://"))
+
+
+def _titles(summary: Mapping[str, Any]) -> dict[str, str]:
+    """How each cell is called outside its group: with as many words as tell the groups of this page apart."""
+    groups = summary["groups"]
+    titles = {}
+    for row in summary["rows"]:
+        parts = [words.cell_name(row)]
+        if len({group["protocol"] for group in groups}) > 1:
+            parts.append(row["protocol"])
+        if len({group["model"] for group in groups}) > 1:
+            parts.append(row["model"])
+        if len({group["dataset"] for group in groups}) > 1:
+            parts.append(row["dataset"])
+        titles[row["id"]] = ", ".join(parts)
+    return titles
+
+
+def _lede(summary: Mapping[str, Any]) -> str:
+    """What was measured, in one sentence or two."""
+    ran = [row for row in summary["rows"] if row["status"] != "unsupported"]
+    models = words.listed([model["title"] for model in summary["models"].values()])
+    places = words.listed([f"{dataset['count']} of {dataset['tag']}" for dataset in summary["datasets"]])
+    settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
+    cpu = summary["environment"]["cpu"]
+    text = f"{words.count(len(ran), 'cell')} of {models}: each turned {places or summary['tag']} into COCO detections"
+    text += ", was scored by pycocotools"
+    text += f" and was timed at {settings}" if settings else ""
+    text += f" on {cpu}." if cpu else "."
+    return text
+
+
+def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> dict[str, Any]:
+    largest = max((row["model_mb"] for row in rows if row["model_mb"] is not None), default=None)
+    slowest = max((row["latency_p50_ms"] for row in rows if row["latency_p50_ms"] is not None), default=None)
+    return {
+        "wide": scatter(rows, series, _WIDE),
+        "narrow": scatter(rows, series, _NARROW),
+        "largest_mb": largest,
+        "slowest_ms": slowest,
+    }
+
+
+def _class_table(
+    group: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], details: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """AP of each class, one column per cell that has any; None where no cell has."""
+    cells = [cell for cell in group["cells"] if details[cell]["per_class"]]
+    if not cells:
+        return None
+    scores = {
+        cell: {entry["category_id"]: entry.get("AP", entry.get("metrics", {}).get("AP")) for entry in details[cell]["per_class"]}
+        for cell in cells
+    }
+    lines = []
+    for entry in details[cells[0]]["per_class"]:
+        values = [scores[cell].get(entry["category_id"]) for cell in cells]
+        # pycocotools gives -1 for a class without objects.
+        values = [None if value is None or value < 0 else value for value in values]
+        if any(value is not None for value in values):
+            lines.append({"name": entry["name"], "truths": entry.get("truths"), "values": values})
+    return {**group, "columns": [words.cell_name(rows[cell]) for cell in cells], "lines": lines}
+
+
+def _cell_labels(summary: Mapping[str, Any]) -> dict[str, str]:
+    return {row["id"]: words.cell_name(row) for row in summary["rows"]}
+
+
+def _drawn(picture: Mapping[str, Any]) -> dict[str, Any]:
+    """What the script draws on a picture."""
+    return {key: picture[key] for key in ("file_name", "width", "height", "truths", "cells")}

@@ -1,0 +1,165 @@
+"""A few images with their ground truth and what each cell found in them."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssdbench.errors import UserError
+from ssdbench.files import read_json
+from ssdbench.outputs import UInt8
+
+SHOWN_SCORE = 0.3
+MATCH_IOU = 0.5
+_LONG_SIDE = 480
+_MOST_BYTES = 40_000
+_MOST_BOXES = 40
+
+
+def build_pictures(
+    images: Mapping[str, Any], detections: Mapping[str, Path], count: int = 12
+) -> list[dict[str, Any]]:
+    """Thumbnails of a few images of one dataset tag, with ground truth and the boxes of each cell.
+
+    Args:
+        images: the tag's image list (images.json).
+        detections: detections.json of the tag's cells that have one, by cell id. One is in memory at a time.
+        count: most pictures.
+
+    Returns:
+        [{dataset, file_name, width, height, data_uri, truths: [{name, box, is_crowd}],
+        cells: {cell id: {boxes: [{name, score, box, is_match}], missed: [index of truth]}}}], boxes [x, y, w, h]
+        in pixels of the stored image. Only boxes that score SHOWN_SCORE or more are shown.
+
+    Raises:
+        UserError: a file is missing or unreadable.
+    """
+    document = read_json(Path(images["annotations"])) if images.get("annotations") else {}
+    names = {row["id"]: row["name"] for row in document.get("categories", [])}
+    truths = defaultdict(list)
+    for row in document.get("annotations", []):
+        truths[row["image_id"]].append(row)
+    chosen = choose_images(images["images"], truths if document else None, count)
+    pictures = [_picture(images, record, truths[record["id"]], names) for record in chosen]
+    wanted = {record["id"] for record in chosen}
+    for cell, path in detections.items():
+        found = defaultdict(list)
+        for row in read_json(path):
+            if row["image_id"] in wanted and row["score"] >= SHOWN_SCORE:
+                found[row["image_id"]].append(row)
+        for picture, record in zip(pictures, chosen, strict=True):
+            best = sorted(found[record["id"]], key=lambda row: -row["score"])[:_MOST_BOXES]
+            picture["cells"][cell] = match_boxes(best, truths[record["id"]], names)
+    return pictures
+
+
+def choose_images(
+    records: Sequence[Mapping[str, Any]], truths: Mapping[int, Sequence[Any]] | None, count: int
+) -> list[Mapping[str, Any]]:
+    """Images spread evenly over the list, among those with annotated objects where there are annotations.
+
+    The rule knows nothing of any cell's result, so no picture is shown because it flatters or shames one.
+    """
+    candidates = [record for record in records if truths is None or truths.get(record["id"])]
+    if len(candidates) <= count:
+        return candidates
+    return [candidates[(2 * number + 1) * len(candidates) // (2 * count)] for number in range(count)]
+
+
+def match_boxes(
+    detections: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]], names: Mapping[int, str]
+) -> dict[str, Any]:
+    """Tell hits from misses in one image, as COCO does at one IoU threshold of 0.5.
+
+    Args:
+        detections: COCO results, best score first. truths: COCO annotations. names: of the category ids.
+
+    Returns:
+        {boxes: [{name, score, box, is_match}], missed: [index of a truth that no box of its class reached]}. A crowd
+        is never missed, and takes any number of boxes.
+    """
+    from pycocotools import mask
+
+    free = set(range(len(truths)))
+    boxes = []
+    if detections and truths:
+        overlaps = mask.iou(
+            np.array([row["bbox"] for row in detections], dtype=np.float64),
+            np.array([row["bbox"] for row in truths], dtype=np.float64),
+            [int(row.get("iscrowd", 0)) for row in truths],
+        )
+    for number, row in enumerate(detections):
+        able = [
+            index
+            for index in free
+            if truths[index]["category_id"] == row["category_id"] and overlaps[number, index] >= MATCH_IOU
+        ]
+        hit = max(able, key=lambda index: (not truths[index].get("iscrowd"), overlaps[number, index]), default=None)
+        if hit is not None and not truths[hit].get("iscrowd"):
+            free.remove(hit)
+        boxes.append(
+            {
+                "name": names.get(row["category_id"], f"class {row['category_id']}"),
+                "score": round(float(row["score"]), 3),
+                "box": [round(float(side), 1) for side in row["bbox"]],
+                "is_match": hit is not None,
+            }
+        )
+    return {"boxes": boxes, "missed": sorted(index for index in free if not truths[index].get("iscrowd"))}
+
+
+def thumbnail(path: Path) -> str:
+    """A JPEG of at most 40 kB and 480 pixels on its long side, in stored orientation, as a data URI.
+
+    Raises:
+        UserError: the file is missing or not an image.
+    """
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UserError(f"{path} cannot be read as an image. Fetch it again, or leave it out of the image list.")
+    scale = min(1.0, _LONG_SIDE / max(image.shape[:2]))
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    for quality in (82, 70, 55, 40, 20):
+        data = _jpeg(small, quality)
+        if len(data) <= _MOST_BYTES:
+            break
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _jpeg(image: UInt8, quality: int) -> bytes:
+    import cv2
+
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return bytes(cv2.imencode(".jpg", image, flags)[1])
+
+
+def _picture(
+    images: Mapping[str, Any],
+    record: Mapping[str, Any],
+    truths: Sequence[Mapping[str, Any]],
+    names: Mapping[int, str],
+) -> dict[str, Any]:
+    return {
+        "dataset": images["tag"],
+        "file_name": record["file_name"],
+        "width": record["width"],
+        "height": record["height"],
+        "data_uri": thumbnail(Path(images["folder"]) / record["file_name"]),
+        "truths": [
+            {
+                "name": names.get(row["category_id"], f"class {row['category_id']}"),
+                "box": [round(float(side), 1) for side in row["bbox"]],
+                "is_crowd": bool(row.get("iscrowd", 0)),
+            }
+            for row in truths
+        ],
+        "cells": {},
+    }

@@ -1,0 +1,279 @@
+"""From the cells' run.json to one summary: rows, groups of what may be compared, and their tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssdbench.files import write_json, write_text
+from ssdbench.report.findings import findings
+from ssdbench.report.environment import describe_environment
+from ssdbench.report.published import match_published
+from ssdbench.report.words import DASH, METRICS, cell_name, count, shown
+
+_CELL = ("dataset", "model", "protocol", "framework", "precision")
+_TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
+_MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
+
+COLUMNS = (
+    "model", "protocol", "framework", "precision", "status", "reason", "images",
+    *METRICS,
+    *_TIMES, "timing_valid", "timing_reason", "model_mb", "peak_rss_mb",
+    "dataset", "setting", *_MORE_TIMES, "AP_change", "AP_share", "detections", "log",
+)  # fmt: skip
+
+
+def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the report says about the cells, as JSON-ready data; all that follows is formatting.
+
+    Args:
+        runs: the cells' run.json, in the order of the report.
+        context: what the cells share:
+            `kind`: `dataset` or `published`; `tag`: the dataset tag, or `published`;
+            `images`: the image lists (images.json), one per dataset tag of the runs;
+            `reference`: {framework, precision}; `models`: {name: {title, licence, trained_on, source, references}};
+            `protocols`: {name: {summary, differences}}; `published`: as `load_published` gives it;
+            `config`: the configuration used; `first_use`: [{name, sha256}] files trusted on first use;
+            `licences`: [{what, licence}] of data sets; `made`: when, as text.
+            All but `kind`, `tag` and `reference` may be left out.
+
+    Returns:
+        {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, groups,
+        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference` and `missing`
+        (why a column is empty). A missing number is None, never zero.
+    """
+    rows = [_row(run) for run in runs]
+    groups = _groups(rows, context)
+    datasets = [_dataset(images) for images in context.get("images", [])]
+    return {
+        "kind": context["kind"],
+        "tag": context["tag"],
+        "made": context.get("made", ""),
+        "is_sample": any(dataset["dataset"] == "sample" for dataset in datasets),
+        "reference": dict(context["reference"]),
+        "datasets": datasets,
+        "models": {name: _model(name, context) for name in dict.fromkeys(row["model"] for row in rows)},
+        "config": context.get("config", {}),
+        "first_use": list(context.get("first_use", [])),
+        "licences": list(context.get("licences", [])),
+        "rows": rows,
+        "groups": groups,
+        "details": {row["id"]: _details(run) for row, run in zip(rows, runs, strict=True)},
+        "published": match_published(context.get("published"), rows, all_rows=context["kind"] == "published"),
+        "environment": describe_environment({row["id"]: run for row, run in zip(rows, runs, strict=True)}),
+    }
+
+
+def write_summary(summary: Mapping[str, Any], csv_path: Path, json_path: Path, markdown_path: Path) -> None:
+    """Write summary.csv, summary.json and summary.md, each atomically."""
+    write_text(csv_path, summary_csv(summary))
+    write_json(json_path, summary)
+    write_text(markdown_path, summary_markdown(summary))
+
+
+def summary_csv(summary: Mapping[str, Any]) -> str:
+    """The rows as CSV with the columns COLUMNS; missing values are empty, booleans `true` and `false`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in summary["rows"]:
+        values = (row[column] for column in COLUMNS)
+        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values])
+    return text.getvalue()
+
+
+def summary_markdown(summary: Mapping[str, Any]) -> str:
+    """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
+    columns = {
+        "AP": "AP", "AP_change": "change", "AP50": "AP50", "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms",
+        "throughput_ips": "images/s", "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
+    }  # fmt: skip
+    by_id = {row["id"]: row for row in summary["rows"]}
+    lines = [f"# Results on {_markdown(summary['tag'])}", ""]
+    if summary["is_sample"]:
+        lines += [f"*{SAMPLE_NOTE}*", ""]
+    for group in summary["groups"]:
+        rows = [by_id[cell] for cell in group["cells"]]
+        heading = f"{group['title']}, protocol {group['protocol']}, {group['dataset']}"
+        lines += [f"## {_markdown(heading)}", ""]
+        lines += ["| cell | " + " | ".join(columns.values()) + " |"]
+        lines += ["|---|" + "---:|" * (len(columns) - 1) + "---|"]
+        for row in rows:
+            values = [_markdown(_flagged(row, column)) for column in columns]
+            lines.append(f"| {_markdown(cell_name(row))} | " + " | ".join(values) + " |")
+        notes = [f"- {_markdown(note)}" for row in rows for note in row_notes(row)]
+        lines += ["", *notes, *([""] if notes else [])]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+SAMPLE_NOTE = (
+    "This is the embedded sample, not COCO. Its scenes are composed from a few free photographs, so they depend on "
+    "one another: no cell gets a verdict, and no AP here may be set beside a published one."
+)
+
+
+def row_notes(row: Mapping[str, Any]) -> list[str]:
+    """Whole sentences on what is wrong with a row: why it is not `ok`, why its timing is not valid."""
+    notes = []
+    if row["status"] != "ok":
+        log = f" Log: {row['log']}" if row["log"] else ""
+        notes.append(f"{cell_name(row)} is {row['status']}: {_sentence(row['reason'])}{log}")
+    if row["timing_valid"] is False:
+        notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(row['timing_reason'])}")
+    return notes
+
+
+def _sentence(text: str) -> str:
+    text = text.strip() or "no reason was recorded"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _flagged(row: Mapping[str, Any], column: str) -> str:
+    text = shown(row, column) or DASH
+    return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
+
+
+def _markdown(text: str) -> str:
+    for plain, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " "), ("`", "'")):
+        text = text.replace(plain, safe)
+    return text
+
+
+def _number(part: Mapping[str, Any], key: str) -> float | int | None:
+    value = part.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else None
+
+
+def _row(run: Mapping[str, Any]) -> dict[str, Any]:
+    cell = {word: run["cell"][word] for word in _CELL}
+    card, metrics, timing = (run.get(part) or {} for part in ("card", "metrics", "timing"))
+    # pycocotools gives -1 where no object of that size exists: nothing was measured.
+    scores = {name: _number(metrics.get("metrics") or {}, name) for name in METRICS}
+    scores = {name: None if value is not None and value < 0 else value for name, value in scores.items()}
+    size = _number(card, "size")
+    valid = timing.get("timing_valid")
+    return {
+        "id": "/".join(cell.values()),
+        **cell,
+        "status": run["status"],
+        "reason": run.get("reason") or "",
+        "log": run.get("log") or "",
+        "images": _number(metrics, "images"),
+        **scores,
+        **{name: _number(timing, name) for name in (*_TIMES, *_MORE_TIMES, "peak_rss_mb")},
+        "timing_valid": valid if isinstance(valid, bool) else None,
+        "timing_reason": timing.get("timing_reason") or "",
+        "model_mb": None if size is None else size / 1e6,
+        "setting": timing.get("setting") or "",
+        "AP_change": None,
+        "AP_share": None,
+        "detections": _number(metrics, "detections"),
+        "is_reference": False,
+        "missing": _missing(run, scores),
+    }
+
+
+def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str]:
+    """Why columns are empty, by column; the key `*` answers for all that are not named."""
+    why_cell = f"{run['status']}: {run.get('reason') or 'no reason was recorded'}"
+    if run["status"] != "ok":
+        return {"*": why_cell}
+    reasons = {"*": "not measured"}
+    metrics, timing = run.get("metrics") or {}, run.get("timing") or {}
+    if scores["AP"] is not None:
+        reasons |= {name: "no object of this size in the ground truth" for name in METRICS}
+    elif metrics.get("reason"):
+        reasons |= dict.fromkeys(METRICS, metrics["reason"])
+    if timing.get("reason"):
+        reasons |= dict.fromkeys((*_TIMES, *_MORE_TIMES, "peak_rss_mb"), timing["reason"])
+    return reasons
+
+
+def _groups(rows: Sequence[dict[str, Any]], context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows by dataset, model and protocol; only within a group is anything compared. Fills in the changes."""
+    members: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        members.setdefault((row["dataset"], row["model"], row["protocol"]), []).append(row)
+    wanted = context["reference"]
+    groups = []
+    for number, ((dataset, model, protocol), group_rows) in enumerate(members.items(), start=1):
+        reference = next((row for row in group_rows if all(row[key] == wanted[key] for key in wanted)), None)
+        reason = _set_changes(group_rows, reference, cell_name(wanted))
+        description = context.get("protocols", {}).get(protocol, {})
+        groups.append(
+            {
+                "id": f"g{number}",
+                "dataset": dataset,
+                "model": model,
+                "protocol": protocol,
+                "title": _model(model, context)["title"],
+                "summary": description.get("summary", ""),
+                "differences": list(description.get("differences", [])),
+                "reference": reference["id"] if reference else None,
+                "reference_reason": reason,
+                "cells": [row["id"] for row in group_rows],
+                "findings": findings(group_rows, reference),
+            }
+        )
+    return groups
+
+
+def _set_changes(rows: Sequence[dict[str, Any]], reference: dict[str, Any] | None, name: str) -> str:
+    """Set each row's change from the reference; returns why there is none to compare with, or an empty text."""
+    if reference is None:
+        reason = f"the reference cell, {name}, is not among the cells of this group"
+    elif reference["AP"] is None:
+        reason = f"the reference cell, {name}, has no AP ({reference['missing'].get('AP', reference['missing']['*'])})"
+    else:
+        reason = ""
+    for row in rows:
+        row["is_reference"] = row is reference
+        row["missing"]["AP_change"] = row["missing"]["AP_share"] = (
+            reason or row["missing"].get("AP") or row["missing"]["*"]
+        )
+        if reference is None or reference["AP"] is None or row["AP"] is None or row is reference:
+            continue
+        row["AP_change"] = row["AP"] - reference["AP"]
+        row["AP_share"] = row["AP"] / reference["AP"] if reference["AP"] > 0 else None
+    if reference is not None:
+        reference["missing"]["AP_change"] = reference["missing"]["AP_share"] = "this is the reference"
+    return reason
+
+
+def _dataset(images: Mapping[str, Any]) -> dict[str, Any]:
+    listed = images.get("images", [])
+    return {
+        "tag": images["tag"],
+        "dataset": images["dataset"],
+        "images": len(listed),
+        "count": count(len(listed), "image"),
+        "annotations_sha256": images.get("annotations_sha256") or "",
+        "notes": list(images.get("notes", [])),
+    }
+
+
+def _model(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    row = context.get("models", {}).get(name, {})
+    return {
+        "title": row.get("title") or name,
+        "licence": row.get("licence") or "",
+        "trained_on": row.get("trained_on") or "",
+        "source": row.get("source") or "",
+        "references": list(row.get("references") or []),
+    }
+
+
+def _details(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What only the report's closer views show of a cell."""
+    card, metrics, timing = (run.get(part) or {} for part in ("card", "metrics", "timing"))
+    kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
+    return {
+        "per_class": list(metrics.get("per_class") or []),
+        "timing": {key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None},
+        "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
+    }

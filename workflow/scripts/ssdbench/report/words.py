@@ -1,0 +1,103 @@
+"""Names and numbers as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+DASH = "–"
+MINUS = "−"
+
+METRICS = (
+    "AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge",
+    "AR1", "AR10", "AR100", "ARsmall", "ARmedium", "ARlarge",
+)  # fmt: skip
+
+
+def framework_name(framework: str) -> str:
+    """A framework as its makers write it; a variant such as `tflite-builtin` keeps its suffix in brackets."""
+    titles = {
+        "tensorflow": "TensorFlow",
+        "tflite": "TFLite",
+        "onnxruntime": "ONNX Runtime",
+        "openvino": "OpenVINO",
+        "opencv": "OpenCV",
+    }
+    stem, _, variant = framework.partition("-")
+    if stem not in titles:
+        return framework
+    return f"{titles[stem]} ({variant})" if variant else titles[stem]
+
+
+def cell_name(cell: Mapping[str, Any]) -> str:
+    """A cell within its group: framework and precision."""
+    return f"{framework_name(cell['framework'])} {cell['precision']}"
+
+
+def setting_words(setting: str | None) -> str:
+    """The setting `b1-t2-s1` as `batch 1, 2 threads, 1 stream`; another text as it is."""
+    match = re.fullmatch(r"b(\d+)-t(\d+)-s(\d+)", setting or "")
+    if match is None:
+        return setting or ""
+    batch, threads, streams = map(int, match.groups())
+    return f"batch {batch}, {count(threads, 'thread')}, {count(streams, 'stream')}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `130 images`, `5,000 images`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+
+
+def accuracy(value: float) -> str:
+    """An AP or AR: three decimals, as COCO evaluators print it."""
+    return f"{value:.3f}"
+
+
+def change(value: float) -> str:
+    """A signed difference of two APs, three decimals, with a true minus sign; what rounds to zero has no sign."""
+    text = f"{abs(value):.3f}"
+    if text == "0.000":
+        return "0.000"
+    return ("+" if value > 0 else MINUS) + text
+
+
+def share(value: float) -> str:
+    """A ratio in percent, one decimal."""
+    return f"{100 * value:.1f} %"
+
+
+def quantity(value: float) -> str:
+    """A positive measure in three significant digits, whole above 100: 6.13, 34.2, 1,204."""
+    size = abs(value)
+    decimals = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def ratio(value: float) -> str:
+    """How many times: 5.6, or 12 from ten on."""
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+def shown(row: Mapping[str, Any], column: str) -> str | None:
+    """The value of a summary row's column in words, None where it is missing."""
+    value = row[column]
+    if value is None or value == "":
+        return None
+    return _formats().get(column, str)(value)
+
+
+def _formats() -> dict[str, Callable[[Any], str]]:
+    measures = (
+        "latency_p50_ms", "latency_p90_ms", "end_to_end_p50_ms", "end_to_end_p90_ms", "throughput_ips",
+        "load_ms", "first_call_ms", "model_mb", "peak_rss_mb",
+    )  # fmt: skip
+    formats: dict[str, Callable[[Any], str]] = dict.fromkeys(METRICS, accuracy)
+    formats |= dict.fromkeys(measures, quantity)
+    formats |= {"AP_change": change, "AP_share": share, "images": "{:,}".format, "detections": "{:,}".format}
+    return formats

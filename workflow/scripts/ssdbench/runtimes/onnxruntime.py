@@ -1,0 +1,99 @@
+"""ONNX Runtime: an .onnx file on the CPU execution provider."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.runtimes.base import (
+    GraphKind,
+    InputForm,
+    Session,
+    Shape,
+    find_outputs,
+    finished,
+    input_form,
+    unloadable,
+)
+
+_PROVIDERS = ["CPUExecutionProvider"]
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
+
+
+class _OnnxSession(Session):
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        graph_kind: GraphKind,
+        form: InputForm,
+        session: ort.InferenceSession,
+        outputs: tuple[str, ...],
+    ) -> None:
+        super().__init__(path, threads, graph_kind, form)
+        self._session, self._outputs = session, list(outputs)
+
+    def infer(self, pixels: UInt8) -> Heads | Finished:
+        outputs = self._session.run(self._outputs, {self.form.name: self.form.feed(pixels)})
+        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+
+    def facts(self) -> dict[str, Any]:
+        operators = self._optimised_operators()
+        return {
+            "runtime": "ONNX Runtime",
+            "version": ort.__version__,
+            "provider": ", ".join(self._session.get_providers()),
+            "threads_set": {"intra_op": self.threads, "inter_op": 1},
+            "spinning": "within a run only" if self.threads > 1 else "no pool",
+            "input": self.form.meaning,
+            "casts": operators.get("Cast", 0),
+            "operators": operators,
+        }
+
+    def _optimised_operators(self) -> dict[str, int]:
+        """How many operators of each type run, after the graph optimisations of this machine."""
+        import onnx
+
+        with tempfile.TemporaryDirectory() as folder:
+            optimised = Path(folder) / "optimised.onnx"
+            options = _options(self.threads)
+            options.optimized_model_filepath = str(optimised)
+            options.log_severity_level = 3  # it warns that the file fits this machine alone, as it should
+            ort.InferenceSession(str(self.path), options, providers=_PROVIDERS)
+            nodes = onnx.load(str(optimised), load_external_data=False).graph.node
+        return dict(sorted(Counter(node.op_type for node in nodes).items()))
+
+
+def open_session(path: Path, threads: int) -> Session:
+    """Load an .onnx file of either graph kind.
+
+    Raises:
+        UserError: not such a file, or not an SSD with one image input.
+    """
+    try:
+        session = ort.InferenceSession(str(path), _options(threads), providers=_PROVIDERS)
+    except Exception as error:  # its exceptions share no base class
+        raise unloadable(path, "ONNX Runtime", error) from error
+    form = input_form(path, {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()})
+    kind, names = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})
+    return _OnnxSession(path, threads, kind, form, session, names)
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # Spinning within a run is the default and hands work over fast; between runs it would take the cores from
+    # the decoding and the post-processing that go on then.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _shape(value: Any) -> Shape:
+    return tuple(d if isinstance(d, int) else None for d in value.shape)

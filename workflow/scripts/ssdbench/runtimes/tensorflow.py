@@ -1,0 +1,113 @@
+"""TensorFlow: a frozen GraphDef or a SavedModel in a session on the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.runtimes.base import (
+    GraphKind,
+    InputForm,
+    Session,
+    Shape,
+    find_outputs,
+    finished,
+    input_form,
+    unloadable,
+)
+
+
+class _TensorFlowSession(Session):
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        graph_kind: GraphKind,
+        form: InputForm,
+        session: Any,
+        fetches: tuple[str, ...],
+    ) -> None:
+        super().__init__(path, threads, graph_kind, form)
+        self._session = session
+        self._call = session.make_callable(list(fetches), [form.name])
+
+    def infer(self, pixels: UInt8) -> Heads | Finished:
+        outputs = self._call(self.form.feed(pixels))
+        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+
+    def facts(self) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {
+            "runtime": "TensorFlow",
+            "version": tf.__version__,
+            "provider": "CPU",
+            "threads_set": {"intra_op": self.threads, "inter_op": 1},
+            "input": self.form.meaning,
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        }
+
+
+def open_session(path: Path, threads: int) -> Session:
+    """Load a frozen graph (.pb) or a SavedModel (its folder, or the saved_model.pb in it).
+
+    Raises:
+        UserError: not such a file, or not an SSD with one image input.
+    """
+    # Read when TensorFlow is imported: no GPU is looked for, and only errors are printed.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    # The threads of TensorFlow's pools are those of the first session in a process.
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+    )
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+    folder = path.parent if path.name == "saved_model.pb" else path
+    try:
+        with session.graph.as_default():
+            if folder.is_dir():
+                inputs, outputs = _load_saved_model(tf, session, folder)
+            else:
+                inputs, outputs = _load_frozen_graph(tf, session, path)
+    except (OSError, DecodeError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        raise unloadable(path, "TensorFlow", error) from error
+    tensors = {name: session.graph.get_tensor_by_name(tensor) for name, tensor in (inputs | outputs).items()}
+    form = input_form(path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs})
+    kind, names = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
+    return _TensorFlowSession(path, threads, kind, form, session, tuple(outputs[n] for n in names))
+
+
+def _load_frozen_graph(tf: Any, session: Any, path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Import a GraphDef: its placeholders and the ends that nothing consumes, each as {name: tensor name}."""
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.ParseFromString(path.read_bytes())
+    if not graph_def.node:
+        raise ValueError("it holds no graph.")
+    tf.import_graph_def(graph_def, name="")
+    operations = [op for op in session.graph.get_operations() if op.outputs]
+    inputs = [op for op in operations if op.type == "Placeholder"]
+    ends = [op for op in operations if not any(tensor.consumers() for tensor in op.outputs)]
+    return {op.name: op.outputs[0].name for op in inputs}, {op.name: op.outputs[0].name for op in ends}
+
+
+def _load_saved_model(tf: Any, session: Any, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Load a SavedModel: inputs and outputs of its serving signature, each as {name: tensor name}."""
+    saved = tf.compat.v1.saved_model
+    meta_graph = saved.load(session, [saved.tag_constants.SERVING], str(folder))
+    signature = meta_graph.signature_def.get(saved.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY)
+    if signature is None:
+        raise ValueError("it has no serving_default signature.")
+    return (
+        {name: info.name for name, info in signature.inputs.items()},
+        {name: info.name for name, info in signature.outputs.items()},
+    )
+
+
+def _shape(tensor: Any) -> Shape:
+    return tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
