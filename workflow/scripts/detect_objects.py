@@ -1,1 +1,56 @@
+"""Rule detect_objects: the detections of one cell, and how the pass went."""
 
+import time
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import read_annotations, read_image_list, write_detections
+from ssdbench.files import read_json
+from ssdbench.host import host_facts, limit_pools
+from ssdbench.inference import check_not_calibrated_with, detect, head_decoding
+from ssdbench.progress import track
+from ssdbench.runtimes import open_session
+
+SECONDS = 4 * 3600
+
+
+def work() -> steps.Record:
+    limit_pools(snakemake.threads)
+    protocol = snakemake.params.protocol
+    card = read_json(Path(snakemake.input.card))
+    images = read_image_list(Path(snakemake.input.images))
+    check_not_calibrated_with(card, images)
+    artifact = Path(snakemake.input.card).parent / card["file"]
+    session = open_session(snakemake.wildcards.framework, artifact, snakemake.threads)
+    start = time.perf_counter()
+    found = detect(
+        session,
+        images.folder,
+        images.images,
+        protocol.input_size or card["input_size"],
+        protocol.channel_order,
+        head_decoding(card, snakemake.params.nms),
+    )
+    count = write_detections(
+        Path(snakemake.output.detections), track(found, "detecting", len(images.images)), known_categories(images)
+    )
+    seconds = time.perf_counter() - start
+    return {
+        "images": len(images.images),
+        "detections": count,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(len(images.images) / seconds, 2),
+        "runtime": session.facts(),
+        "host": host_facts(),
+    }
+
+
+steps.record(
+    snakemake.log[0],
+    snakemake.output.detect,
+    lambda: steps.in_child(work, SECONDS, "The detection"),
+    needs={"conversion": snakemake.input.card},
+)
+if not Path(snakemake.output.detections).exists():
+    Path(snakemake.output.detections).write_text("[]\n")

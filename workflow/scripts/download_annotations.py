@@ -1,1 +1,31 @@
+"""Rule download_annotations: a COCO dataset's instances file, out of its archive."""
 
+import os
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.archive import unpack
+from ssdbench.checksums import Checksums
+from ssdbench.download import fetch
+from ssdbench.errors import UserError
+from ssdbench.files import sha256_file
+
+
+def work() -> None:
+    source = snakemake.params.source
+    output = Path(snakemake.output.annotations)
+    checksums = Checksums(Path("resources/checksums.yaml"))
+    archive = Path("resources/downloads") / source.file.name
+    fetched = fetch(source.file, archive, checksums, snakemake.params.mirror or None)
+    (file,) = unpack(fetched.path, output.parent, [source.member], flat=True).values()
+    found = sha256_file(file)
+    if source.sha256 is not None and found != source.sha256:
+        raise UserError(
+            f"{source.member} in {archive} has sha256 {found}, but the registry says {source.sha256}. "
+            "Delete the archive to fetch it again, or overlay the registry row."
+        )
+    os.replace(file, output)
+
+
+steps.run(snakemake.log[0], work)

@@ -1,1 +1,39 @@
+"""Rule fetch_calibration: calibration images of a COCO dataset, none of which is in the dataset itself."""
 
+from dataclasses import replace
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.checksums import Checksums
+from ssdbench.coco import ImageList, ImageRecord, read_annotations, write_image_list
+from ssdbench.coco_images import place_images
+from ssdbench.images import choose_calibration, coco_id, folder_records
+
+
+def work() -> None:
+    source = snakemake.params.source
+    dataset = snakemake.wildcards.dataset
+    folder = Path("resources/datasets") / dataset / "calibration"
+    evaluated = frozenset(image.id for image in read_annotations(Path(snakemake.input.annotations)).images)
+    names = source.names.read_text(encoding="utf-8").split()
+    candidates = [ImageRecord(coco_id(name) or -1 - n, name, 0, 0, "") for n, name in enumerate(names)]
+    chosen = choose_calibration(candidates, snakemake.params.number, snakemake.params.seed, {}, evaluated)
+    hashes = place_images(
+        chosen,
+        folder,
+        source.single_image_urls,
+        None,
+        Path("resources/downloads"),
+        Checksums(Path("resources/checksums.yaml")),
+        snakemake.params.mirror or None,
+    )
+    placed = {record.file_name: record for record in folder_records(folder / "images")}
+    images = tuple(replace(placed[name], sha256=hashes[name]) for name in (record.file_name for record in chosen))
+    write_image_list(
+        Path(snakemake.output.images),
+        ImageList(snakemake.wildcards.calibration, dataset, folder / "images", None, "", images, ()),
+    )
+
+
+steps.run(snakemake.log[0], work)

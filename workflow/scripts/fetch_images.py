@@ -1,1 +1,44 @@
+"""Rule fetch_images: the images that a tag of a COCO dataset stands for."""
 
+from dataclasses import replace
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.checksums import Checksums
+from ssdbench.coco import ImageList, read_annotations, write_image_list
+from ssdbench.coco_images import place_images
+from ssdbench.files import sha256_file
+from ssdbench.tags import select_ids
+
+RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
+
+
+def work() -> None:
+    annotations = Path(snakemake.input.annotations)
+    source, tag = snakemake.params.source, snakemake.params.tag
+    records = {record.id: record for record in read_annotations(annotations).images}
+    ids = select_ids(tag, list(records), {tag.ids: snakemake.params.ids})
+    wanted = [records[image] for image in ids]
+    folder = Path("resources/datasets") / tag.name
+    downloads = Path("resources/downloads")
+    hashes = place_images(
+        wanted,
+        folder,
+        source.single_image_urls,
+        source,
+        downloads,
+        Checksums(Path("resources/checksums.yaml")),
+        snakemake.params.mirror or None,
+    )
+    images = tuple(replace(record, sha256=hashes[record.file_name]) for record in wanted)
+    notes = () if (downloads / source.file.name).exists() else (RECORDED,)
+    write_image_list(
+        Path(snakemake.output.images),
+        ImageList(
+            tag.text, tag.name, folder / "images", annotations, sha256_file(annotations), images, notes
+        ),
+    )
+
+
+steps.run(snakemake.log[0], work)

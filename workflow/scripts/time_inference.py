@@ -1,1 +1,66 @@
+"""Rule time_inference: one round of one cell's timing, in a process of its own with the machine to itself."""
 
+from pathlib import Path
+
+from snakemake.script import snakemake
+from ssdbench import steps
+from ssdbench.coco import ImageRecord, read_image_list
+from ssdbench.errors import UserError
+from ssdbench.files import read_json
+from ssdbench.host import available_cores, host_facts, limit_pools
+from ssdbench.inference import head_decoding
+from ssdbench.pixels import read_image, resize_image
+from ssdbench.postprocess import detections_of
+from ssdbench.timing import load_session, measure
+
+# So many images are kept in memory and rotated: enough that caches are not flattered.
+IMAGES = 64
+SECONDS = 1500
+
+
+def work() -> steps.Record:
+    threads = snakemake.params.threads
+    if available_cores() < threads:
+        raise UserError(
+            f"timing.threads is {threads}, but this machine lets a job use {available_cores():g} cores. "
+            "Set timing.threads lower."
+        )
+    limit_pools(threads)
+    card_path = Path(snakemake.input.card)
+    card = read_json(card_path)
+    protocol = snakemake.params.protocol
+    decoding = head_decoding(card, snakemake.params.nms)
+    size = protocol.input_size or card["input_size"]
+    images = read_image_list(Path(snakemake.input.images))
+    preloaded = [
+        (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
+    ]
+    session, loading = load_session(snakemake.wildcards.framework, card_path.parent / card["file"], threads)
+
+    def postprocess(output, records: list[ImageRecord]) -> object:
+        return detections_of(output, [(record.width, record.height) for record in records], decoding)
+
+    measured = measure(
+        session,
+        preloaded,
+        lambda image: resize_image(image, size, protocol.channel_order),
+        postprocess,
+        seconds=snakemake.params.seconds,
+    )
+    return {**loading, **measured, "images": len(preloaded), "host": host_facts()}
+
+
+def round_facts() -> steps.Record:
+    return {
+        "setting": snakemake.wildcards.setting,
+        "round": int(snakemake.wildcards.round),
+        "streams": 1,
+        **steps.outcome(
+            snakemake.log[0],
+            lambda: steps.in_child(work, SECONDS, "The timing"),
+            needs={"conversion": snakemake.input.card},
+        ),
+    }
+
+
+steps.record(snakemake.log[0], snakemake.output.round, round_facts)

@@ -24,18 +24,19 @@ def decode(encodings: Float32, anchors: Float32, box_coder: Sequence[float]) -> 
     Returns:
         float32 [..., A, 4], ymin xmin ymax xmax, normalised like the anchors.
     """
-    size = anchors[:, 2:] - anchors[:, :2]
-    centre = anchors[:, :2] + size / 2
-    scaled = encodings / np.asarray(box_coder, np.float32)
+    # One coordinate after the other in memory is several times faster than one box after the other.
+    scaled = np.ascontiguousarray(encodings.swapaxes(-1, -2)) / np.asarray(box_coder, np.float32)[:, None]
+    sides = np.ascontiguousarray(anchors.T)
+    size = sides[2:] - sides[:2]
+    centre = scaled[..., :2, :] * size + (sides[:2] + size / 2)
     with np.errstate(over="ignore"):  # a box too large for float32 is infinite, and clips to the image
-        half = np.exp(scaled[..., 2:]) * size / 2
-    centre = scaled[..., :2] * size + centre
-    return np.concatenate([centre - half, centre + half], axis=-1)
+        half = np.exp(scaled[..., 2:, :]) * size / 2
+    return np.concatenate([centre - half, centre + half], axis=-2).swapaxes(-1, -2)
 
 
 def clip(corners: Float32) -> Float32:
     """The part of normalised boxes (any order of corners) that lies inside the image, 0 to 1."""
-    return np.clip(corners, np.float32(0), np.float32(1))
+    return np.minimum(np.maximum(corners, np.float32(0)), np.float32(1))
 
 
 def to_pixels(corners: NDArray[Any], width: int, height: int) -> Float64:

@@ -15,7 +15,9 @@ from ssdbench.errors import UserError
 from ssdbench.files import write_text
 from ssdbench.registry import RemoteFile
 
-_HEADER = "# Files without a checksum in the registry, as their first download was. Later downloads are held to it.\n"
+_HEADER = """\
+# Files without a checksum in the registry, as their first download was. Later downloads are held to it.
+"""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Origin = Literal["registry", "first use"]
@@ -82,7 +84,9 @@ class Checksums:
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            raise UserError(f"{self._path} cannot be read as YAML: {error}. Repair it, or delete it.") from error
+            raise UserError(
+                f"{self._path} cannot be read as YAML: {error}. Repair it, or delete it."
+            ) from error
         if not isinstance(rows, dict) or not all(_is_row(row) for row in rows.values()):
             raise UserError(
                 f"{self._path} is not a mapping of name to sha256 (64 hex digits), size, url and date. "

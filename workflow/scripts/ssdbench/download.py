@@ -51,6 +51,9 @@ class Patience:
     read: float = 60.0
 
 
+PATIENCE = Patience()
+
+
 @dataclass(frozen=True)
 class Fetched:
     """A verified file in its place; `origin` says whose checksum vouches for it."""
@@ -74,7 +77,7 @@ def fetch(
     destination: Path,
     checksums: Checksums,
     mirror: str | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> Fetched:
     """Have `file` at `destination`, verified: as it lies there, or fetched from the first url that serves it.
 
@@ -99,13 +102,14 @@ def fetch(
             return "" if known is None or found == known.sha256 else checksums.mismatch(known, found)
 
         part = destination.with_name(destination.name + ".part")
-        transfer = Transfer(file.name, part, size, check, patience, trusted=known is not None)
-        url = transfer.run(urls_of(file.name, file.urls, mirror))
-        sha256, size = sha256_file(part), part.stat().st_size
+        with new_session() as session:
+            transfer = Transfer(file.name, part, size, check, patience, session, trusted=known is not None)
+            url = transfer.run(urls_of(file.name, file.urls, mirror))
+        sha256, arrived = known.sha256 if known else sha256_file(part), part.stat().st_size
         # Recorded before the rename: killed in between, the next run finds the complete part and its record.
-        origin = checksums.hold(file, sha256, size, url)
-        os.replace(part, destination)
-        return Fetched(destination, size, sha256, origin)
+        origin = checksums.hold(file, sha256, arrived, url)
+        part.replace(destination)
+        return Fetched(destination, arrived, sha256, origin)
 
 
 def urls_of(name: str, urls: Iterable[str], mirror: str | None) -> tuple[str, ...]:
@@ -125,11 +129,13 @@ def urls_of(name: str, urls: Iterable[str], mirror: str | None) -> tuple[str, ..
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{name}: {url} is not an http or https url. Correct it in the registry or in `mirror`.")
+            raise UserError(
+                f"{name}: {url} is no http or https url. Correct it in the registry or in `mirror`."
+            )
         if "@" in parts.netloc:
             raise UserError(f"{name}: the url at {parts.hostname} holds a user name. Move it to ~/.netrc.")
     if not asked:
-        raise UserError(f"{name} has no url to fetch it from. Add one to its registry row through `registries`.")
+        raise UserError(f"{name} has no url to come from. Add one to its registry row through `registries`.")
     if not mirror:
         return tuple(asked)
     return tuple(f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}" for url in asked)
@@ -150,15 +156,15 @@ class Transfer:
         size: int | None,
         check: Check,
         patience: Patience,
+        session: requests.Session,
         *,
         trusted: bool,
         limit: int | None = None,
         quiet: bool = False,
-        session: requests.Session | None = None,
     ) -> None:
         self._name, self._part, self._size, self._check = name, part, size, check
         self._patience, self._trusted, self._limit, self._quiet = patience, trusted, limit, quiet
-        self._session = session or new_session()
+        self._session = session
         self._validators: dict[str, str] = {}
         self._resumed = False
         self._furthest = 0
@@ -184,9 +190,13 @@ class Transfer:
             retry=tenacity.retry_if_exception_type(_Broken),
             stop=tenacity.stop_after_attempt(self._patience.attempts),
             wait=tenacity.wait_random_exponential(multiplier=self._patience.backoff, max=_LONGEST_WAIT),
-            before_sleep=tenacity.before_sleep_log(_LOG, logging.INFO),
+            before_sleep=self._say,
             reraise=True,
         )
+
+    def _say(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _LOG.info("%s: %s %s; trying again in %.1f s", self._name, state.args[0], error, state.upcoming_sleep)
 
     def _attempt(self, url: str) -> None:
         while True:
@@ -205,7 +215,7 @@ class Transfer:
 
     def _receive(self, url: str) -> None:
         have = self._part.stat().st_size if self._part.exists() else 0
-        if self._size is not None and have == self._size:
+        if self._trusted and have == self._size:
             self._resumed = True
             return
         headers = {}
@@ -213,20 +223,24 @@ class Transfer:
             headers["Range"] = f"bytes={have}-"
             if not self._trusted:
                 headers["If-Range"] = self._validators[url]
+        timeout = (self._patience.connect, self._patience.read)
         try:
-            with self._session.get(
-                url, headers=headers, stream=True, timeout=(self._patience.connect, self._patience.read)
-            ) as response:
-                start, total = self._start(response, have if headers else 0)
-                self._validators[url] = _validator(response)
-                if not self._validators[url]:
-                    del self._validators[url]
-                require_room(self._part.parent, (total or 0) - start, self._name)
-                self._write(response, start, total)
+            response = self._session.get(url, headers=headers, stream=True, timeout=timeout)
         except requests.RequestException as error:
             raise _fault(error, self._patience) from error
-        except (urllib3.exceptions.HTTPError, UnicodeError) as error:
-            raise _Broken(f"broke off ({_reason(error)})") from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _Refused(f"cannot be asked ({_reason(error)})") from error
+        with response:
+            start, total = self._start(response, have if headers else 0)
+            if validator := _validator(response):
+                self._validators[url] = validator
+            else:
+                self._validators.pop(url, None)
+            require_room(self._part.parent, (total or 0) - start, self._name)
+            try:
+                self._write(response, start, total)
+            except urllib3.exceptions.HTTPError as error:
+                raise _Broken(f"broke off ({_reason(error)})") from error
 
     def _start(self, response: requests.Response, asked: int) -> tuple[int, int | None]:
         """The byte at which the response begins, and the length of the whole file where it is stated."""
@@ -242,12 +256,13 @@ class Transfer:
             if match is None or int(match[1]) != asked:
                 self._part.unlink()
                 raise _Broken("answered with another range than was asked for")
-            start, total = asked, int(match[2])
-        elif status == 200:
-            start, total = 0, int(length) if length.isdecimal() else None
-        else:
-            raise _Refused(f"answered {status}")
-        if total is None and self._size is None and not self._trusted and not _chunked(response):
+            return self._agreed(asked, int(match[2]))
+        if status == 200:
+            return self._agreed(0, int(length) if length.isdecimal() else None, _chunked(response))
+        raise _Refused(f"answered {status}")
+
+    def _agreed(self, start: int, total: int | None, chunked: bool = False) -> tuple[int, int | None]:
+        if total is None and self._size is None and not self._trusted and not chunked:
             raise _Refused("does not say how long the file is, so a break could not be noticed")
         if total is not None and self._size is not None and total != self._size:
             raise _Refused(f"has {total} bytes instead of {self._size}")
@@ -318,12 +333,9 @@ def _fault(error: requests.RequestException, patience: Patience) -> _Broken | _R
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words where an exception has them at its root, else the exception's name."""
-    root: BaseException | None = error
-    while root is not None:
-        if isinstance(root, OSError) and root.strerror:
-            return root.strerror
-        if isinstance(root, urllib3.exceptions.ReadTimeoutError):
-            return "no data in time"
-        root = root.__cause__ or root.__context__
-    return type(error).__name__
+    """What the exception at the root of `error` says, in the system's own words where it has them."""
+    root = error
+    while (earlier := root.__cause__ or root.__context__) is not None:
+        root = earlier
+    words = root.strerror if isinstance(root, OSError) else None
+    return words or str(root) or type(root).__name__

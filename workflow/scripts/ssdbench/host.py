@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import re
+import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _FLAGS_THAT_MATTER = (
     ),
     *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
+# What tells processors apart that share a name, as virtual machines' often do.
+_CPU_ID = ("cpu family", "model", "stepping", "microcode", "CPU implementer", "CPU part", "CPU revision")
 _DOES_NOT_SATURATE = frozenset({"avx512_vnni", "avx_vnni", "asimd"})
 # cgroup v1 has no "max": it writes the largest page-aligned 64-bit number.
 _NO_LIMIT_V1 = 1 << 60
@@ -53,6 +56,7 @@ def host_facts(root: Path = _ROOT) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu": cpuinfo.get("model name") or platform.processor(),
+        "cpu_id": " ".join(f"{key} {cpuinfo[key]}" for key in _CPU_ID if key in cpuinfo),
         "cpu_flags": _flags(cpuinfo),
         "cores": os.cpu_count(),
         "cores_available": len(_affinity()),
@@ -108,8 +112,8 @@ def watch_threads(call: Callable[[], object], seconds: float = 0.5) -> dict[str,
     """Repeat `call` for about `seconds` and see how many threads really work.
 
     Returns:
-        cores_used: CPU time over wall time, the mean number of threads at work at once; other processes can only
-        lower it. threads_seen: cores_used as a whole number of threads. threads_at_work: how many threads
+        cores_used: CPU time over wall time, the mean number of threads at work at once; other processes can
+        only lower it. threads_seen: cores_used as a whole number. threads_at_work: how many threads
         of this process took at least 5 % of the time each, which counts those that take turns.
     """
     process = psutil.Process()
@@ -124,6 +128,18 @@ def watch_threads(call: Callable[[], object], seconds: float = 0.5) -> dict[str,
         "threads_seen": max(1, math.ceil(used - 0.2)),  # a fifth of a core is the runtime's own bookkeeping
         "threads_at_work": sum(spent >= 0.05 * elapsed for spent in worked),
     }
+
+
+def peak_rss_mb(root: Path = _ROOT) -> float:
+    """The most memory this whole process has held so far, in MB.
+
+    Linux's VmHWM starts anew with each program; ru_maxrss, taken elsewhere, also counts what forked it.
+    """
+    match = re.search(r"^VmHWM:\s*(\d+) kB$", _text(root / "proc/self/status") or "", re.MULTILINE)
+    if match:
+        return round(int(match[1]) / 1024, 1)
+    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, else KB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
 @dataclass(frozen=True)

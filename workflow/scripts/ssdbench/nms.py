@@ -15,8 +15,8 @@ from ssdbench.outputs import Float32, Heads, Int64
 # first. Another start costs time only.
 _FIRST_CANDIDATES = 360
 _GROWTH = 10
-_CHUNK = 128  # candidates whose overlaps are computed at once: bounds memory
-_SAMPLE_STEP = 7  # every 7th anchor tells the scores' distribution; coprime to the grids and boxes per cell
+_CHUNK = 100  # candidates whose overlaps are computed at once: bounds memory
+_SAMPLE_STEP = 13  # every 13th anchor stands for all in that guess; coprime to the grids and to the boxes of a cell
 
 
 @dataclass(frozen=True)
@@ -63,32 +63,32 @@ def suppress(
         box_coder: the divisors of ty, tx, th, tw.
         settings: thresholds and the number of boxes.
     """
-    wanted = _FIRST_CANDIDATES
     lowest = np.float32(settings.score)
+    wanted = _FIRST_CANDIDATES
     while True:
-        bound = max(_score_bound(scores, wanted), lowest)
-        kept = _greedy(*_candidates(scores, bound), encodings, scores, anchors, box_coder, settings)
+        bound = _score_bound(scores, wanted, lowest)
+        rows, class_ids = _candidates(scores, bound)
+        kept = _greedy(rows, class_ids, encodings, scores, anchors, box_coder, settings)
         if len(kept.scores) == settings.max or bound == lowest:
             return kept
         wanted *= _GROWTH
 
 
-def _score_bound(scores: Float32, wanted: int) -> np.float32:
-    """A score that roughly `wanted` candidates exceed, guessed from a sample of the anchors."""
+def _score_bound(scores: Float32, wanted: int, lowest: np.float32) -> np.float32:
+    """A score, `lowest` or above, that roughly `wanted` candidates exceed: a guess from a sample of the anchors."""
     sample = scores[::_SAMPLE_STEP, 1:]
+    sample = sample[sample > lowest]
     rank = wanted // _SAMPLE_STEP
-    if rank >= sample.size:
-        return np.float32(-np.inf)
-    return np.float32(np.partition(sample, -rank, axis=None)[-rank])
+    return lowest if rank >= sample.size else np.partition(sample, -rank)[-rank]
 
 
 def _candidates(scores: Float32, bound: np.float32) -> tuple[Int64, Int64]:
-    """Anchors and classes int64 [M] of the scores above `bound`, best first."""
+    """Anchors and classes int64 [M] of the scores above `bound`, best first; ties by class, then anchor."""
     above = scores > bound
     above[:, 0] = False
-    anchors, class_ids = np.divmod(np.flatnonzero(above), scores.shape[1])
-    order = np.lexsort((anchors, class_ids, -scores[anchors, class_ids]))
-    return anchors[order], class_ids[order]
+    rows, class_ids = np.divmod(np.flatnonzero(above), scores.shape[1])
+    order = np.lexsort((class_ids, -scores[rows, class_ids]))  # stable, and the anchors ascend already
+    return rows[order], class_ids[order]
 
 
 def _greedy(
@@ -101,51 +101,52 @@ def _greedy(
     settings: NmsSettings,
 ) -> Kept:
     """What is kept of the candidates (rows of the heads and classes, best first)."""
-    corners = clip(decode(encodings[rows], anchors[rows], box_coder))
-    inside = np.flatnonzero(_areas(corners) > 0)
-    rows, class_ids, corners = rows[inside], class_ids[inside], corners[inside]
-    kept = np.empty(0, np.int64)
-    for start in range(0, len(rows), _CHUNK):
-        tried = np.arange(start, min(start + _CHUNK, len(rows)))
+    corners = clip(decode(encodings.take(rows, axis=0), anchors.take(rows, axis=0), box_coder))
+    sides, labels = np.ascontiguousarray(corners.T), class_ids.astype(np.int32)
+    inside = np.flatnonzero(_area(sides) > 0)
+    kept = inside[:0]
+    for start in range(0, len(inside), _CHUNK):
+        tried = inside[start : start + _CHUNK]
         if start:
-            suppressed = _overlaps(corners[kept], class_ids[kept], corners[tried], class_ids[tried], settings.iou)
-            tried = tried[~suppressed.any(axis=0)]
-        overlaps = _overlaps(corners[tried], class_ids[tried], corners[tried], class_ids[tried], settings.iou)
-        kept = np.concatenate([kept, tried[_survivors(overlaps)]])[: settings.max]
+            suppressed = _overlaps(sides, labels, kept, tried, settings.iou).any(axis=0)
+            tried = tried[~suppressed]
+        survivors = _survivors(_overlaps(sides, labels, tried, tried, settings.iou))
+        kept = np.concatenate([kept, tried[survivors]])[: settings.max]
         if len(kept) == settings.max:
             break
     rows, class_ids = rows[kept], class_ids[kept]
     return Kept(rows, class_ids, scores[rows, class_ids], corners[kept])
 
 
-def _areas(corners: Float32) -> Float32:
-    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+def _area(sides: Float32) -> Float32:
+    """Areas of boxes given as four rows, ymin xmin ymax xmax."""
+    area: Float32 = (sides[2] - sides[0]) * (sides[3] - sides[1])
+    return area
 
 
 def _overlaps(
-    corners: Float32, class_ids: Int64, others: Float32, other_ids: Int64, iou: float
+    sides: Float32, labels: NDArray[np.int32], some: Int64, others: Int64, iou: float
 ) -> NDArray[np.bool_]:
-    """Whether boxes [M] and other boxes [N] are of one class and overlap by more than `iou`: bool [M, N]."""
-    ymin, xmin, ymax, xmax = corners.T[:, :, None]
-    ymin_o, xmin_o, ymax_o, xmax_o = np.ascontiguousarray(others.T)
-    height = np.minimum(ymax, ymax_o) 
-    height -= np.maximum(ymin, ymin_o)
-    shared = np.minimum(xmax, xmax_o)
-    shared -= np.maximum(xmin, xmin_o)
-    np.maximum(height, 0, out=height)  # one side is enough: the other then leaves the product's sign
-    shared *= height
-    union = (ymax - ymin) * (xmax - xmin) + (ymax_o - ymin_o) * (xmax_o - xmin_o)
-    union -= shared
-    shared /= union
-    return (shared > np.float32(iou)) & (class_ids[:, None] == other_ids)
+    """Whether some boxes and others are of one class and overlap by more than `iou`: bool [M, N].
+
+    Boxes are given by index into `sides` (four rows, ymin xmin ymax xmax) and their classes `labels`.
+    """
+    rows, columns = sides.take(some, axis=1), sides.take(others, axis=1)
+    area = _area(rows)[:, None] + _area(columns)
+    ymin, xmin, ymax, xmax = rows[:, :, None]
+    height = np.minimum(ymax, columns[2]) - np.maximum(ymin, columns[0])
+    width = np.minimum(xmax, columns[3]) - np.maximum(xmin, columns[1])
+    shared = np.maximum(height, 0) * width  # one factor at 0 or above: the product is positive where both are
+    overlapping = shared / (area - shared) > np.float32(iou)
+    same: NDArray[np.bool_] = labels[some, None] == labels[others]
+    return same & overlapping
 
 
-def _survivors(overlaps: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of the boxes, best first, no better survivor overlaps: bool [M] from bool [M, M]."""
-    alive = np.ones(len(overlaps), bool)
-    better, worse = np.nonzero(np.triu(overlaps, 1))
-    # Pairs come by their better box, so it is settled whether that one lives before it suppresses another.
-    for i, j in zip(better.tolist(), worse.tolist(), strict=True):
-        if alive[i]:
-            alive[j] = False
-    return alive
+def _survivors(overlaps: NDArray[np.bool_]) -> list[int]:
+    """Indices of the boxes, best first, that no better survivor overlaps; `overlaps` is bool [M, M]."""
+    survivors, suppressed = [], 0
+    for index, row in enumerate(np.packbits(overlaps, axis=1, bitorder="little")):
+        if not suppressed >> index & 1:
+            survivors.append(index)
+            suppressed |= int.from_bytes(row.tobytes(), "little")
+    return survivors

@@ -1,8 +1,8 @@
 """The embedded sample: scenes composed, with fixed seeds, from photographs that installed packages ship.
 
 A scene is a ground with up to five photographs laid on it, later ones over earlier ones. Its labels are the
-outlines in resources/sample_photos.yaml, carried over by the same crop, flip, scaling and placing. The same package
-versions give the same bytes; another JPEG encoder, another rescaling or another random generator may not.
+outlines in resources/sample_photos.yaml, carried over by the same crop, flip, scaling and placing. The same
+package versions give the same bytes; another JPEG encoder, rescaling or random generator may not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from skimage.draw import polygon2mask
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
 from ssdbench.files import write_bytes, write_json
+from ssdbench.outputs import UInt8
 from ssdbench.progress import track
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "resources" / "sample_photos.yaml"
@@ -31,17 +32,26 @@ CALIBRATION_SCENES = 120
 _SEED = 20170901
 _FIRST_CALIBRATION_ID = 1001  # no id is both an evaluation and a calibration image's
 # Widths and heights that are frequent in COCO.
-_SIZES = ((640, 480), (640, 427), (640, 425), (640, 360), (500, 375), (500, 333), (640, 640), (480, 640), (427, 640))
+_SIZES = (
+    (640, 480),
+    (640, 427),
+    (640, 425),
+    (640, 360),
+    (500, 375),
+    (500, 333),
+    (640, 640),
+    (480, 640),
+    (427, 640),
+)
 _EMPTY_EVERY = 48  # two scenes are bare ground: COCO too has images without objects
 _MOST_PHOTOGRAPHS = 5
 _SMALLEST_SCALE = 0.12  # of the largest size at which the photograph fits into the scene
 _SMALLEST_CROP = 0.75  # of the photograph's width and height
-_LEAST_SHOWN = 0.85  # a scene shows at least this share of an object, or nothing of it
+_LEAST_SHOWN = 0.75  # a scene shows at least this share of an object, or nothing of it
 _SHORTEST_SIDE = 4  # an object narrower or lower than this many pixels gets no label, as nobody could tell it
 _TRIES = 40  # to find a photograph its place
 _JPEG_QUALITY = 95
 
-UInt8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Rectangle = tuple[int, int, int, int]
 """x, y, width, height in whole pixels."""
@@ -70,7 +80,10 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Placement:
-    """A part of a photograph on a scene: `crop` of the photograph, mirrored if `flip`, scaled to fill `place`."""
+    """A part of a photograph on a scene: its `crop`, mirrored if `flip`, scaled to fill `place`.
+
+    gain: brightness that its pixels are multiplied by.
+    """
 
     photograph: Photograph
     crop: Rectangle
@@ -97,77 +110,90 @@ def compose(folder: Path) -> None:
     """
     document = read_yaml(PHOTOGRAPHS)
     categories = {name: id_ for group in document["categories"].values() for id_, name in group.items()}
-    photographs = {name: _photograph(name, row, categories) for name, row in document["photographs"].items()}
+    rows = document["photographs"]
+    photographs = {name: _photograph(name, row, categories) for name, row in rows.items()}
+    for_evaluation = [photographs[name] for name, row in rows.items() if "evaluation" in row["use"]]
+    for_calibration = [photographs[name] for name, row in rows.items() if "calibration" in row["use"]]
     grounds = [_read(row) for row in document["grounds"].values()]
-
-    def used_for(purpose: str) -> list[Photograph]:
-        return [photographs[name] for name, row in document["photographs"].items() if purpose in row["use"]]
-
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id in track(range(1, EVALUATION_SCENES + 1), "sample: evaluation scenes"):
-        rng = np.random.default_rng([_SEED, image_id])
-        width, height = _SIZES[rng.integers(len(_SIZES))]
         empty = image_id % _EMPTY_EVERY == 0
-        placements = [] if empty else arrange(rng, used_for("evaluation"), width, height)
-        name = f"{image_id:012d}.jpg"
-        _write_scene(folder / "images" / name, _ground(rng, grounds, width, height), placements)
-        used = sorted({placement.photograph.name for placement in placements})
+        pixels, placements = _scene(image_id, [] if empty else for_evaluation, grounds)
         images.append(
-            {"id": image_id, "file_name": name, "width": width, "height": height, "photographs": used}
-        )
-        annotations += [
             {
-                "id": len(annotations) + number,
-                "image_id": image_id,
-                "category_id": label.category,
-                "bbox": [round(value, 2) for value in label.bbox],
-                "area": round(label.area, 2),
-                "iscrowd": int(label.crowd),
-                "segmentation": [],
+                "id": image_id,
+                "file_name": _write_jpeg(folder / "images", image_id, pixels),
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "photographs": sorted({placement.photograph.name for placement in placements}),
             }
-            for number, label in enumerate(labels(placements), start=1)
-        ]
-    first = _FIRST_CALIBRATION_ID
-    for image_id in track(range(first, first + CALIBRATION_SCENES), "sample: calibration scenes"):
-        rng = np.random.default_rng([_SEED, image_id])
-        width, height = _SIZES[rng.integers(len(_SIZES))]
-        placements = arrange(rng, used_for("calibration"), width, height)
-        path = folder / "calibration" / f"{image_id:012d}.jpg"
-        _write_scene(path, _ground(rng, grounds, width, height), placements)
-    write_json(
-        folder / "annotations.json",
-        {
-            "info": {
-                "description": "The embedded sample: scenes composed from a few photographs, with boxes from "
-                "outlines drawn by hand. It is not COCO; it only uses COCO's format and categories.",
-                "version": "1.0",
-            },
-            "licenses": [
-                {"id": number, "name": f"{name}: {row['licence']}", "url": row["source"]}
-                for number, (name, row) in enumerate(
-                    (document["photographs"] | document["grounds"]).items(), start=1
-                )
-            ],
-            "images": images,
-            "annotations": annotations,
-            "categories": [
-                {"id": id_, "name": name, "supercategory": group}
-                for group, members in document["categories"].items()
-                for id_, name in members.items()
-            ],
+        )
+        for label in labels(placements):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,  # pycocotools takes an id of 0 for "no match"
+                    "image_id": image_id,
+                    "category_id": label.category,
+                    "bbox": [round(value, 2) for value in label.bbox],
+                    "area": round(label.area, 2),
+                    "iscrowd": int(label.crowd),
+                    "segmentation": [],
+                }
+            )
+    calibration_ids = range(_FIRST_CALIBRATION_ID, _FIRST_CALIBRATION_ID + CALIBRATION_SCENES)
+    for image_id in track(calibration_ids, "sample: calibration scenes"):
+        pixels, _ = _scene(image_id, for_calibration, grounds)
+        _write_jpeg(folder / "calibration", image_id, pixels)
+    write_json(folder / "annotations.json", _instances(document, images, annotations))
+
+
+def _instances(
+    document: dict[str, Any], images: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The whole of annotations.json, in COCO's form; `document` is the data file of the photographs."""
+    sources = document["photographs"] | document["grounds"]
+    return {
+        "info": {
+            "description": "The embedded sample: scenes composed from a few photographs, with boxes from "
+            "outlines drawn by hand. It is not COCO; it only uses COCO's format and categories.",
+            "version": "1.0",
         },
-    )
+        "licenses": [
+            {"id": number, "name": f"{name}: {row['licence']}", "url": row["source"]}
+            for number, (name, row) in enumerate(sources.items(), start=1)
+        ],
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": id_, "name": name, "supercategory": group}
+            for group, members in document["categories"].items()
+            for id_, name in members.items()
+        ],
+    }
+
+
+def _scene(
+    image_id: int, photographs: Sequence[Photograph], grounds: Sequence[UInt8]
+) -> tuple[UInt8, list[Placement]]:
+    """The scene of an id, the same at every call: pixels uint8 [H, W, 3] BGR, and what lies on its ground."""
+    rng = np.random.default_rng([_SEED, image_id])
+    width, height = _SIZES[int(rng.integers(len(_SIZES)))]
+    placements = arrange(rng, photographs, width, height) if photographs else []
+    return paint(_ground(rng, grounds, width, height), placements), placements
 
 
 def arrange(
     rng: np.random.Generator, photographs: Sequence[Photograph], width: int, height: int
 ) -> list[Placement]:
-    """Lay one to five photographs on a scene such that every object stays recognisable or is hidden wholly."""
+    """Lay one to five photographs on a scene so that each object stays recognisable or is hidden wholly.
+
+    A photograph that finds no such place in the end is left out.
+    """
     placements: list[Placement] = []
-    for _ in range(rng.integers(1, _MOST_PHOTOGRAPHS, endpoint=True)):
+    for _ in range(int(rng.integers(1, _MOST_PHOTOGRAPHS, endpoint=True))):
         for _ in range(_TRIES):
-            photograph = photographs[rng.integers(len(photographs))]
+            photograph = photographs[int(rng.integers(len(photographs)))]
             more = [*placements, _place(rng, photograph, width, height)]
             if _recognisable(more):
                 placements = more
@@ -187,11 +213,16 @@ def labels(placements: Sequence[Placement]) -> list[Label]:
             rows, columns = np.nonzero(item.mask & shown)
             if not len(rows):
                 continue
-            first, last = columns.min() - left, columns.max() + 1 - left
+            first, last = int(columns.min()) - left, int(columns.max()) + 1 - left
             if placement.flip:
                 first, last = crop_width - last, crop_width - first
-            upper, lower = rows.min() - top, rows.max() + 1 - top
-            box = (x + first * scale_x, y + upper * scale_y, (last - first) * scale_x, (lower - upper) * scale_y)
+            upper, lower = int(rows.min()) - top, int(rows.max()) + 1 - top
+            box = (
+                x + first * scale_x,
+                y + upper * scale_y,
+                (last - first) * scale_x,
+                (lower - upper) * scale_y,
+            )
             if min(box[2:]) >= _SHORTEST_SIDE:
                 area = len(rows) * scale_x * scale_y
                 found.append(Label(item.category, item.crowd, box, area))
@@ -224,7 +255,7 @@ def _shown(placement: Placement, above: Sequence[Rectangle]) -> Mask:
     for other_x, other_y, other_width, other_height in above:
         columns = (other_x <= across) & (across < other_x + other_width)
         rows = (other_y <= down) & (down < other_y + other_height)
-        part[np.ix_(rows, columns)] = False
+        part &= ~np.logical_and.outer(rows, columns)
     return shown
 
 
@@ -252,27 +283,37 @@ def _place(rng: np.random.Generator, photograph: Photograph, width: int, height:
 
 def _ground(rng: np.random.Generator, grounds: Sequence[UInt8], width: int, height: int) -> UInt8:
     """A part of a random ground, stretched over the scene and tinted: uint8 [height, width, 3] BGR."""
-    texture = grounds[rng.integers(len(grounds))]
+    texture = grounds[int(rng.integers(len(grounds)))]
     side = int(rng.integers(texture.shape[0] // 3, texture.shape[0], endpoint=True))
     x, y = rng.integers(texture.shape[0] - side, endpoint=True, size=2)
     part = cv2.resize(texture[y : y + side, x : x + side], (width, height), interpolation=cv2.INTER_LINEAR)
-    tinted: UInt8 = np.clip(part * rng.uniform(0.6, 1.1) * rng.uniform(0.8, 1.0, size=3) + 0.5, 0, 255).astype(np.uint8)
+    tinted: UInt8 = np.clip(
+        part * rng.uniform(0.6, 1.1) * rng.uniform(0.8, 1.0, size=3) + 0.5, 0, 255
+    ).astype(np.uint8)
     return tinted
 
 
-def _write_scene(path: Path, canvas: UInt8, placements: Sequence[Placement]) -> None:
-    """Paint the placements onto the canvas, uint8 [H, W, 3] BGR, in their order, and write it as a JPEG file."""
+def paint(ground: UInt8, placements: Sequence[Placement]) -> UInt8:
+    """A copy of the ground, uint8 [H, W, 3] BGR, with the placements laid on it in their order."""
+    canvas = ground.copy()
     for placement in placements:
         left, top, crop_width, crop_height = placement.crop
         x, y, width, height = placement.place
         part = placement.photograph.pixels[top : top + crop_height, left : left + crop_width]
         if placement.flip:
             part = part[:, ::-1]
-        shrinks = width < crop_width
-        part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        method = cv2.INTER_AREA if width < crop_width else cv2.INTER_LINEAR
+        part = cv2.resize(part, (width, height), interpolation=method)
         canvas[y : y + height, x : x + width] = cv2.convertScaleAbs(part, alpha=placement.gain)
-    _, encoded = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    write_bytes(path, encoded.tobytes())
+    return canvas
+
+
+def _write_jpeg(folder: Path, image_id: int, pixels: UInt8) -> str:
+    """Write pixels, uint8 [H, W, 3] BGR, under the file name of their id, and return that name."""
+    name = f"{image_id:012d}.jpg"
+    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    write_bytes(folder / name, encoded.tobytes())
+    return name
 
 
 def _photograph(name: str, row: dict[str, Any], categories: dict[str, int]) -> Photograph:
@@ -282,7 +323,7 @@ def _photograph(name: str, row: dict[str, Any], categories: dict[str, int]) -> P
         Item(
             categories[item["category"]],
             item.get("crowd", False),
-            # Outlines count from the corner of the first pixel, polygon2mask from its centre; it takes y before x.
+            # Outlines count from the first pixel's corner, polygon2mask from its centre; it takes y before x.
             polygon2mask(pixels.shape[:2], np.array(item["outline"])[:, ::-1] - 0.5),
         )
         for item in row.get("objects", [])
@@ -291,20 +332,23 @@ def _photograph(name: str, row: dict[str, Any], categories: dict[str, int]) -> P
 
 
 def _read(row: dict[str, Any]) -> UInt8:
-    """Decode the photograph of a row of the data file to uint8 [H, W, 3] BGR, once its bytes are known to be right."""
+    """The photograph of a row of the data file, its bytes checked: uint8 [H, W, 3] BGR."""
     package, distribution = row["package"], row["distribution"]
+    remedy = f"Install the version of {distribution} that envs/requirements.txt pins."
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise UserError(f"The package {distribution} is missing, and with it {row['file']} of the embedded sample.")
+        raise UserError(f"The package {distribution} is missing, and the embedded sample with it. {remedy}")
     path = Path(spec.origin).parent / row["file"]
-    remedy = f"Install the version of {distribution} that envs/requirements.txt pins."
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} of the embedded sample cannot be read: {error.strerror}. {remedy}") from error
+        raise UserError(
+            f"{path} of the embedded sample cannot be read: {error.strerror}. {remedy}"
+        ) from error
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise UserError(f"{path} is not the photograph that the embedded sample was measured on. {remedy}")
-    pixels: UInt8 = cv2.imdecode(
+    pixels: UInt8 | None = cv2.imdecode(
         np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     )
+    assert pixels is not None  # these bytes are known
     return pixels

@@ -68,5 +68,5 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def _cpu(hosts: Mapping[str, Mapping[str, Any]]) -> str:
     """The processor all cells ran on, or nothing where it is unknown or they differ."""
-    names = {str(host.get("cpu") or host.get("cpu_model") or "") for host in hosts.values()}
+    names = {str(host["cpu"]) for host in hosts.values() if host.get("cpu")}
     return names.pop() if len(names) == 1 else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssdbench.report.words import accuracy, cell_name, quantity
 
-_CHARACTER = 0.56  # mean width of a character of a sans-serif face, in font sizes
+_CHARACTER = 0.62  # mean width of a character of a bold sans-serif face, in font sizes
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def scatter(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas
     if not points:
         return None
     plot = _Box(canvas.left, canvas.top, canvas.width - canvas.right, canvas.height - canvas.bottom)
-    x_ticks = _ticks(0.0, 1.08 * max(row["latency_p90_ms"] or row["latency_p50_ms"] for row in points))
+    x_ticks = _ticks(0.0, max(row["latency_p90_ms"] or row["latency_p50_ms"] for row in points))
     low, high = min(row["AP"] for row in points), max(row["AP"] for row in points)
     room = max(0.2 * (high - low), (0.02 - (high - low)) / 2)
     y_ticks = _ticks(max(0.0, low - room), min(1.0, high + room))
@@ -110,6 +110,7 @@ def _place_labels(marks: list[dict[str, Any]], plot: _Box, canvas: Canvas) -> No
     """Give each mark's label the nearest free place around it; a label that lies far off gets a leader line."""
     half = 7.0
     taken = [_Box(mark["x"] - half, mark["y"] - half, mark["x"] + half, mark["y"] + half) for mark in marks]
+    taken += [_Box(mark["x"], mark["y"] - 4, mark["x_p90"], mark["y"] + 4) for mark in marks if mark["x_p90"]]
     frame = _Box(plot.left + 2, plot.top, canvas.width - 2, plot.bottom - 2)
     height = 1.15 * canvas.font
     for mark in sorted(marks, key=lambda mark: (mark["y"], mark["x"])):

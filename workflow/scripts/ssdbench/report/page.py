@@ -38,11 +38,12 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     )
     templates.filters |= {name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")}
     templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name")}
-    templates.globals |= {"row_notes": row_notes, "is_address": _is_address, "DASH": words.DASH}
+    templates.globals |= {"is_address": _is_address, "DASH": words.DASH}
     style, script = (_asset(templates, name) for name in ("style.css", "page.js"))
     rows = {row["id"]: row for row in summary["rows"]}
     series = series_of(summary["rows"])
     groups = [{**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]]
+    drawn = {cell for picture in pictures for cell in picture["cells"]}
     return templates.get_template("template.html.j2").render(
         summary=summary,
         rows=rows,
@@ -52,7 +53,10 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         lede=_lede(summary),
         metrics=words.METRICS,
         class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))],
+        published_sources=_sources(summary["published"]),
         pictures=pictures,
+        drawn_cells=drawn,
+        first_drawn=_first_drawn(summary, drawn),
         picture_data={"cells": _cell_labels(summary), "pictures": [_drawn(picture) for picture in pictures]},
         shown_score=picture_rules.SHOWN_SCORE,
         match_iou=picture_rules.MATCH_IOU,
@@ -103,27 +107,29 @@ def _titles(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lede(summary: Mapping[str, Any]) -> str:
-    """What was measured, in one sentence or two."""
+    """What was measured, in one sentence."""
     ran = [row for row in summary["rows"] if row["status"] != "unsupported"]
     models = words.listed([model["title"] for model in summary["models"].values()])
-    places = words.listed([f"{dataset['count']} of {dataset['tag']}" for dataset in summary["datasets"]])
+    places = words.listed([f"{dataset['count']} ({dataset['tag']})" for dataset in summary["datasets"]])
     settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
     cpu = summary["environment"]["cpu"]
-    text = f"{words.count(len(ran), 'cell')} of {models}: each turned {places or summary['tag']} into COCO detections"
-    text += ", was scored by pycocotools"
-    text += f" and was timed at {settings}" if settings else ""
-    text += f" on {cpu}." if cpu else "."
-    return text
+    timed = f" and timed at {settings}" if settings else ""
+    place = f" on {cpu}" if cpu else ""
+    return (
+        f"{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}, "
+        f"scored by pycocotools{timed}{place}."
+    )
 
 
 def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> dict[str, Any]:
+    notes = [{"text": note, "is_trouble": row["status"] != "unsupported"} for row in rows for note in row_notes(row)]
     largest = max((row["model_mb"] for row in rows if row["model_mb"] is not None), default=None)
-    slowest = max((row["latency_p50_ms"] for row in rows if row["latency_p50_ms"] is not None), default=None)
     return {
         "wide": scatter(rows, series, _WIDE),
         "narrow": scatter(rows, series, _NARROW),
         "largest_mb": largest,
-        "slowest_ms": slowest,
+        "has_invalid": any(row["timing_valid"] is False for row in rows),
+        "notes": notes,
     }
 
 
@@ -146,6 +152,21 @@ def _class_table(
         if any(value is not None for value in values):
             lines.append({"name": entry["name"], "truths": entry.get("truths"), "values": values})
     return {**group, "columns": [words.cell_name(rows[cell]) for cell in cells], "lines": lines}
+
+
+def _first_drawn(summary: Mapping[str, Any], drawn: set[str]) -> str:
+    """The cell whose boxes the pictures show at first: a reference where one has boxes."""
+    rows = [row for row in summary["rows"] if row["id"] in drawn]
+    return str(next((row["id"] for row in [*filter(lambda row: row["is_reference"], rows), *rows]), ""))
+
+
+def _sources(published: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The sources of the published rows shown, each once."""
+    entries = {entry["source"]: entry for entry in published}
+    return [
+        {"title": entry["source_title"], "url": entry["source_url"], "notes": entry["source_notes"]}
+        for entry in entries.values()
+    ]
 
 
 def _cell_labels(summary: Mapping[str, Any]) -> dict[str, str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.errors import UserError
+from ssdbench.coco import ImageRecord
 from ssdbench.files import read_json
 from ssdbench.outputs import UInt8
+from ssdbench.pixels import decode_image, read_image
 
 SHOWN_SCORE = 0.3
 MATCH_IOU = 0.5
@@ -113,19 +114,18 @@ def match_boxes(
     return {"boxes": boxes, "missed": sorted(index for index in free if not truths[index].get("iscrowd"))}
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(folder: Path, record: ImageRecord) -> str:
     """A JPEG of at most 40 kB and 480 pixels on its long side, in stored orientation, as a data URI.
 
     Raises:
-        UserError: the file is missing or not an image.
+        UserError: the file is missing, no image, damaged, or not the record's.
     """
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise UserError(f"{path} cannot be read as an image. Fetch it again, or leave it out of the image list.")
-    scale = min(1.0, _LONG_SIDE / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    path = folder / record.file_name
+    image = decode_image(read_image(path, record.sha256), record, path)
+    scale = min(1.0, _LONG_SIDE / max(record.width, record.height))
+    size = (max(1, round(record.width * scale)), max(1, round(record.height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     for quality in (82, 70, 55, 40, 20):
         data = _jpeg(small, quality)
@@ -152,7 +152,7 @@ def _picture(
         "file_name": record["file_name"],
         "width": record["width"],
         "height": record["height"],
-        "data_uri": thumbnail(Path(images["folder"]) / record["file_name"]),
+        "data_uri": thumbnail(Path(images["folder"]), ImageRecord(**record)),
         "truths": [
             {
                 "name": names.get(row["category_id"], f"class {row['category_id']}"),

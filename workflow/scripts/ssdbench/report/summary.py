@@ -122,7 +122,7 @@ def row_notes(row: Mapping[str, Any]) -> list[str]:
     if row["status"] != "ok":
         log = f" Log: {row['log']}" if row["log"] else ""
         notes.append(f"{cell_name(row)} is {row['status']}: {_sentence(row['reason'])}{log}")
-    if row["timing_valid"] is False:
+    if row["timing_valid"] is False and row["latency_p50_ms"] is not None:
         notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(row['timing_reason'])}")
     return notes
 

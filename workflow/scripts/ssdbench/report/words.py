@@ -36,12 +36,12 @@ def cell_name(cell: Mapping[str, Any]) -> str:
 
 
 def setting_words(setting: str | None) -> str:
-    """The setting `b1-t2-s1` as `batch 1, 2 threads, 1 stream`; another text as it is."""
+    """The setting `b1-t2-s1` as `batch 1 with 2 threads and 1 stream`; another text as it is."""
     match = re.fullmatch(r"b(\d+)-t(\d+)-s(\d+)", setting or "")
     if match is None:
         return setting or ""
     batch, threads, streams = map(int, match.groups())
-    return f"batch {batch}, {count(threads, 'thread')}, {count(streams, 'stream')}"
+    return f"batch {batch} with {count(threads, 'thread')} and {count(streams, 'stream')}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -68,8 +68,8 @@ def change(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A ratio in percent, one decimal."""
-    return f"{100 * value:.1f} %"
+    """A ratio in percent, one decimal; the space does not break."""
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def quantity(value: float) -> str:

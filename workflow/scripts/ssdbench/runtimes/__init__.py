@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import cast
 
 from ssdbench.errors import UserError
@@ -20,6 +21,26 @@ MODULES = MappingProxyType(
 )
 
 
+def import_framework(framework: str) -> ModuleType:
+    """Import a framework's module here and with it the framework itself, which may take seconds.
+
+    Raises:
+        UserError: unknown framework, or it is not installed.
+    """
+    if framework not in MODULES:
+        raise UserError(f"Framework {framework!r} is not known. Use one of: {', '.join(MODULES)}.")
+    # TensorFlow reads these when it is imported: look for no GPU, print errors only.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return importlib.import_module(f"{__name__}.{MODULES[framework]}")
+    except ImportError as error:
+        raise UserError(
+            f"Framework {framework} cannot be imported ({error}). "
+            "Install the packages of envs/requirements.txt."
+        ) from error
+
+
 def open_session(framework: str, path: Path, threads: int) -> Session:
     """Load the model file at `path` into `framework`, its pools set to `threads` threads.
 
@@ -28,17 +49,9 @@ def open_session(framework: str, path: Path, threads: int) -> Session:
     Raises:
         UserError: unknown framework, framework not installed, or a file that it cannot run as an SSD.
     """
-    if framework not in MODULES:
-        raise UserError(f"Framework {framework!r} is not known. Use one of: {', '.join(MODULES)}.")
+    module = import_framework(framework)
     if threads < 1:
         raise UserError(f"{threads} threads were asked for. Use 1 or more.")
     if not path.exists():
         raise UserError(f"Model {path} does not exist. Check the path, or make the artifact again.")
-    try:
-        module = importlib.import_module(f"{__name__}.{MODULES[framework]}")
-        return cast(Session, module.open_session(path, threads))
-    except ImportError as error:
-        raise UserError(
-            f"Framework {framework} cannot be imported ({error}). "
-            "Install the packages of envs/requirements.txt."
-        ) from error
+    return cast(Session, module.open_session(path, threads))

@@ -85,8 +85,9 @@ class Session(ABC):
         size, batch = self.form.size, self.form.batch
         if n != (batch or n) or (height, width) != ((size, size) if size else (height, width)):
             raise UserError(
-                f"{self.path} takes {batch or 'any number of'} image(s) of {f'{size}x{size}' if size else 'any'}"
-                f" pixels a call, but was given {n} of {width}x{height}. Use another batch or input size."
+                f"{self.path} takes {batch or 'any number of'} image(s) a call of "
+                f"{f'{size}x{size}' if size else 'any'} pixels, but was given {n} of {width}x{height}. "
+                "Use another batch or input size."
             )
         output = self.infer(pixels)
         arrays = (
@@ -117,12 +118,12 @@ def input_form(
     found = ", ".join(f"{name} {dtype} {_text(shape)}" for name, (dtype, shape) in inputs.items()) or "none"
     if len(inputs) == 1:
         ((name, (dtype, shape)),) = inputs.items()
-        dims = shape or (None, None, None, None)  # an unknown rank is an image of any size
-        channels_first = len(dims) == 4 and dims[3] != 3 and dims[1] == 3
-        height, width = dims[2:4] if channels_first else dims[1:3]
-        if len(dims) == 4 and 3 in (dims[1] if channels_first else dims[3] or 3,) and height == width:
-            table, meaning = _fed_values(dtype, quantisation)
-            if meaning:
+        dims = shape or (None,) * 4  # an unknown rank is an image of any size
+        table, meaning = _fed_values(dtype, quantisation)
+        if meaning and len(dims) == 4:
+            channels_first = dims[1] == 3 and dims[3] != 3
+            height, width, channels = dims[2:] + dims[1:2] if channels_first else dims[1:]
+            if height == width and channels in (3, None):
                 return InputForm(name, dims[0], height, channels_first, table, meaning)
     raise UserError(
         f"{path} does not take images: its inputs are {found}. One input [N, S, S, 3] of uint8 pixels, or of "

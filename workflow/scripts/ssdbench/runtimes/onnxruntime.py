@@ -43,7 +43,6 @@ class _OnnxSession(Session):
         return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
 
     def facts(self) -> dict[str, Any]:
-        operators = self._optimised_operators()
         return {
             "runtime": "ONNX Runtime",
             "version": ort.__version__,
@@ -51,12 +50,11 @@ class _OnnxSession(Session):
             "threads_set": {"intra_op": self.threads, "inter_op": 1},
             "spinning": "within a run only" if self.threads > 1 else "no pool",
             "input": self.form.meaning,
-            "casts": operators.get("Cast", 0),
-            "operators": operators,
+            **self._operators_that_run(),
         }
 
-    def _optimised_operators(self) -> dict[str, int]:
-        """How many operators of each type run, after the graph optimisations of this machine."""
+    def _operators_that_run(self) -> dict[str, Any]:
+        """The operators that the optimisations of this machine leave, by type, and their casts to floats."""
         import onnx
 
         with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +64,12 @@ class _OnnxSession(Session):
             options.log_severity_level = 3  # it warns that the file fits this machine alone, as it should
             ort.InferenceSession(str(self.path), options, providers=_PROVIDERS)
             nodes = onnx.load(str(optimised), load_external_data=False).graph.node
-        return dict(sorted(Counter(node.op_type for node in nodes).items()))
+        floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+        casts = [node for node in nodes if node.op_type == "Cast" and node.attribute[0].i in floats]
+        return {
+            "float_casts": len(casts),
+            "operators": dict(sorted(Counter(node.op_type for node in nodes).items())),
+        }
 
 
 def open_session(path: Path, threads: int) -> Session:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ssdbench.outputs import Finished, Heads, UInt8
@@ -40,8 +41,6 @@ class _TensorFlowSession(Session):
         return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
 
     def facts(self) -> dict[str, Any]:
-        import tensorflow as tf
-
         return {
             "runtime": "TensorFlow",
             "version": tf.__version__,
@@ -58,11 +57,6 @@ def open_session(path: Path, threads: int) -> Session:
     Raises:
         UserError: not such a file, or not an SSD with one image input.
     """
-    # Read when TensorFlow is imported: no GPU is looked for, and only errors are printed.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
     # The threads of TensorFlow's pools are those of the first session in a process.
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
@@ -72,9 +66,9 @@ def open_session(path: Path, threads: int) -> Session:
     try:
         with session.graph.as_default():
             if folder.is_dir():
-                inputs, outputs = _load_saved_model(tf, session, folder)
+                inputs, outputs = _load_saved_model(session, folder)
             else:
-                inputs, outputs = _load_frozen_graph(tf, session, path)
+                inputs, outputs = _load_frozen_graph(session, path)
     except (OSError, DecodeError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise unloadable(path, "TensorFlow", error) from error
     tensors = {name: session.graph.get_tensor_by_name(tensor) for name, tensor in (inputs | outputs).items()}
@@ -83,7 +77,7 @@ def open_session(path: Path, threads: int) -> Session:
     return _TensorFlowSession(path, threads, kind, form, session, tuple(outputs[n] for n in names))
 
 
-def _load_frozen_graph(tf: Any, session: Any, path: Path) -> tuple[dict[str, str], dict[str, str]]:
+def _load_frozen_graph(session: Any, path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Import a GraphDef: its placeholders and the ends that nothing consumes, each as {name: tensor name}."""
     graph_def = tf.compat.v1.GraphDef()
     graph_def.ParseFromString(path.read_bytes())
@@ -96,7 +90,7 @@ def _load_frozen_graph(tf: Any, session: Any, path: Path) -> tuple[dict[str, str
     return {op.name: op.outputs[0].name for op in inputs}, {op.name: op.outputs[0].name for op in ends}
 
 
-def _load_saved_model(tf: Any, session: Any, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+def _load_saved_model(session: Any, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Load a SavedModel: inputs and outputs of its serving signature, each as {name: tensor name}."""
     saved = tf.compat.v1.saved_model
     meta_graph = saved.load(session, [saved.tag_constants.SERVING], str(folder))

@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite): a .tflite file in ai_edge_litert's interpreter, with its default XNNPACK delegate."""
+"""LiteRT (TensorFlow Lite): a .tflite file in ai_edge_litert, with its default XNNPACK delegate."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Made-up run.json records for the tests of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ssdbench.report.words import METRICS
+
+# Measured on 130 images of val2017, protocol heads, fp32.
+FP32 = (0.3016, 0.4707, 0.3185, 0.0340, 0.2858, 0.6404, 0.2637, 0.3558, 0.3749, 0.0588, 0.3749, 0.7074)
+HOST = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "flags": ["avx512f", "avx512_vnni"]}
+
+
+def make_run(
+    framework: str = "tensorflow",
+    precision: str = "fp32",
+    *,
+    dataset: str = "local",
+    model: str = "ssdlite_mobilenet_v2",
+    protocol: str = "heads",
+    scores: tuple[float, ...] = FP32,
+    p50: float = 11.0,
+    size: int = 18_000_000,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A cell that went well; `changes` replace whole parts of its record."""
+    ok = {"status": "ok", "reason": "", "log": "logs/x.log"}
+    run = {
+        "cell": {
+            "dataset": dataset,
+            "model": model,
+            "protocol": protocol,
+            "framework": framework,
+            "precision": precision,
+        },
+        **ok,
+        "card": {
+            **ok,
+            "file": "model.bin",
+            "size": size,
+            "sha256": "ab" * 32,
+            "ops": {"Conv2D": 60, "Relu6": 40},
+            "int8_share": 1.0 if precision == "int8" else 0.0,
+            "notes": ["fp16 stored, fp32 computed"] if precision == "fp16" else [],
+            "versions": {"tensorflow": "2.21.0"},
+        },
+        "detect": {**ok, "images": 130, "seconds": 3.2, "images_per_second": 40.6, "threads": 1},
+        "metrics": {
+            **ok,
+            "images": 130,
+            "detections": 13000,
+            "metrics": dict(zip(METRICS, scores, strict=True)),
+            "per_class": [
+                {"category_id": 1, "name": "person", "AP": scores[0] + 0.02, "truths": 321},
+                {"category_id": 17, "name": "cat", "AP": scores[0] + 0.2, "truths": 9},
+                {"category_id": 89, "name": "hair drier", "AP": -1.0, "truths": 0},
+            ],
+        },
+        "timing": {
+            **ok,
+            "setting": "b1-t1-s1",
+            "rounds": 3,
+            "queries": 900,
+            "latency_p50_ms": p50,
+            "latency_p90_ms": p50 * 1.1,
+            "end_to_end_p50_ms": p50 + 4,
+            "end_to_end_p90_ms": p50 + 5,
+            "throughput_ips": 1000 / p50,
+            "load_ms": 120.0,
+            "first_call_ms": 40.0,
+            "peak_rss_mb": 210.5,
+            "timing_valid": True,
+            "timing_reason": "",
+            "stages": {"decode": {"p50": 2.1, "p90": 2.5}, "preprocess": {"p50": 0.4, "p90": 0.5}},
+        },
+        "provenance": {
+            "host": HOST,
+            "versions": {framework: "1.0"},
+            "seed": 0,
+            "artifact_sha256": f"{framework}-{precision}",
+        },
+    }
+    return {**run, **changes}
+
+
+def unready(status: str, reason: str, framework: str, precision: str, **words: Any) -> dict[str, Any]:
+    """A cell that failed or is unsupported: all its parts are empty."""
+    log = "logs/convert.log" if status == "failed" else ""
+    parts: dict[str, Any] = dict.fromkeys(("card", "detect", "metrics", "timing", "provenance"), {})
+    return make_run(framework, precision, **words, **parts, status=status, reason=reason, log=log)
+
+
+def make_context(**changes: Any) -> dict[str, Any]:
+    """The context of a report on `local`."""
+    context = {
+        "kind": "dataset",
+        "tag": "local",
+        "reference": {"framework": "tensorflow", "precision": "fp32"},
+        "models": {"ssdlite_mobilenet_v2": {"title": "SSDLite MobileNet v2", "licence": "Apache-2.0"}},
+        "images": [{"tag": "local", "dataset": "local", "images": [{"id": 1}, {"id": 2}], "notes": []}],
+    }
+    return {**context, **changes}

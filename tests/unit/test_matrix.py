@@ -1,0 +1,135 @@
+"""The matrix: every cell that was asked for is there, supported or with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from ssdbench.config import merge
+from ssdbench.documents import read_yaml
+from ssdbench.errors import UserError
+from ssdbench.load import load_plan
+from ssdbench.plan import Plan
+
+
+def plan_of(overlay: dict[str, Any], environment: dict[str, str] | None = None) -> Plan:
+    return load_plan(merge(read_yaml(ROOT / "config.yaml"), overlay), ROOT, environment or {})
+
+
+def test_the_default_matrix_runs_seven_cells_and_says_why_two_do_not() -> None:
+    plan = plan_of({})
+    cells = {(cell.name.framework, cell.name.precision): cell.unsupported for cell in plan.cells}
+    assert len(cells) == 9
+    assert {name for name, reason in cells.items() if reason} == {("tensorflow", "fp16"), ("tensorflow", "int8")}
+
+
+def test_int8_needs_calibration_images_where_the_dataset_is_local(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
+    without = plan_of({"dataset": "local"}, environment)
+    reasons = [cell.unsupported for cell in without.cells if cell.name.precision == "int8"]
+    assert all(reason for reason in reasons)
+    assert sum("COCO_CALIB_PATH" in (reason or "") for reason in reasons) == 2
+    plan = plan_of({"dataset": "local"}, {**environment, "COCO_CALIB_PATH": str(tmp_path)})
+    assert len(plan.supported) == 7
+
+
+@pytest.mark.parametrize("missing", ["COCO_IMG_PATH", "COCO_ANNO_PATH"])
+def test_local_without_its_paths_is_refused_with_the_variable(missing: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
+    with pytest.raises(UserError, match=missing):
+        plan_of({"dataset": "local"}, {key: value for key, value in environment.items() if key != missing})
+    with pytest.raises(UserError, match="which is no"):
+        plan_of({"dataset": "local"}, {**environment, missing: str(tmp_path / "nowhere")})
+
+
+def test_published_rows_are_one_cell_each_and_make_no_cross_product() -> None:
+    row = {"model": "ssdlite_mobilenet_v2", "precision": "fp32"}
+    published = [
+        {**row, "dataset": "coco_val2014-first10", "protocol": "published_tf", "framework": "tensorflow"},
+        {**row, "dataset": "coco_val2014-fileorder10", "protocol": "published_ort", "framework": "onnxruntime"},
+    ]
+    plan = plan_of({"datasets": [], "published": published})
+    assert [(c.name.dataset, c.name.protocol) for c in plan.cells] == [
+        ("coco_val2014-first10", "published_tf"),
+        ("coco_val2014-fileorder10", "published_ort"),
+    ]
+    assert plan.pages[-1] == "results/published/index.html"
+
+
+def test_a_protocol_of_another_framework_is_unsupported_with_the_reason() -> None:
+    plan = plan_of({"protocols": ["published_tf"], "precisions": ["fp32"]})
+    assert {cell.name.framework: bool(cell.unsupported) for cell in plan.cells} == {
+        "tensorflow": False,
+        "tflite": True,
+        "onnxruntime": True,
+    }
+
+
+def test_a_finished_file_runs_as_what_it_is_and_as_nothing_else() -> None:
+    plan = plan_of({"models": ["coral_ssd_mobilenet_v2_coco_quant"], "protocols": ["heads", "graph"]})
+    (only,) = plan.supported
+    assert (only.protocol, only.framework, only.precision) == ("graph", "tflite", "int8")
+    assert plan.card(only).endswith("/graph/tflite/int8/card.json")
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"no dataset 'imagenet'.*coco_val2014"):
+        plan_of({"dataset": "imagenet"})
+    with pytest.raises(UserError, match=r"no model 'yolo'.*ssdlite_mobilenet_v2"):
+        plan_of({"models": ["yolo"]})
+
+
+def test_the_calibration_id_changes_with_number_seed_and_dataset() -> None:
+    ids = {
+        plan_of(overlay).calibration_id(dataset)
+        for overlay, dataset in [
+            ({}, "sample"),
+            ({"calibration": {"images": 50}}, "sample"),
+            ({"calibration": {"seed": 1}}, "sample"),
+            ({"dataset": "coco_val2017-first5"}, "coco_val2017"),
+        ]
+    }
+    assert len(ids) == 4
+
+
+def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> None:
+    rows = read_yaml(ROOT / "workflow" / "resources" / "registry.yaml")["models"]["ssdlite_mobilenet_v2"]
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(yaml.safe_dump({"models": {"ssdlite_mobilenet_v2": {**rows, "title": "mine"}, "other": rows}}))
+    registry = plan_of({"registries": [str(overlay)]}).registry
+    assert registry.model("ssdlite_mobilenet_v2").title == "mine"
+    assert registry.model("other").input_size == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("models: {x: {title: t}}", r"models.x lacks the key"),
+        ("modles: {}", r"unknown key 'modles'.*Did you mean 'models'"),
+        ("models: [", r"is not YAML"),
+        (
+            "models: {x: {title: t, source: {kind: local, path: gone.onnx}, format: onnx, given: [heads, fp32], "
+            "licence: l, trained_on: t, input_size: 300}}",
+            r"models.x.source.path is gone.onnx",
+        ),
+        (
+            "models: {x: {title: t, source: {kind: file, file: {name: a, urls: ['file:///etc/passwd']}}, "
+            "format: onnx, given: [heads, fp32], licence: l, trained_on: t, input_size: 300}}",
+            r"models.x.source.file.urls.0",
+        ),
+    ],
+)
+def test_a_wrong_registry_file_is_one_sentence_that_names_it(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence) as caught:
+        plan_of({"registries": [str(file)]})
+    assert str(file) in str(caught.value)
+    with pytest.raises(UserError, match="does not exist"):
+        plan_of({"registries": [str(tmp_path / "nowhere.yaml")]})

@@ -1,0 +1,57 @@
+"""A model's source files: fetched, verified, unpacked, and what is known of them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ssdbench.archive import unpack
+from ssdbench.checksums import Checksums
+from ssdbench.download import fetch
+from ssdbench.errors import UserError
+from ssdbench.files import sha256_file
+from ssdbench.npm import fetch_package
+from ssdbench.registry import ModelRow
+
+
+def fetch_source(
+    row: ModelRow, folder: Path, downloads: Path, checksums: Checksums, mirror: str | None
+) -> dict[str, Any]:
+    """Have a model's source in `folder`.
+
+    Returns:
+        `file`: the model file, relative to `folder` (absolute for a local file); `sha256` and `size` in bytes of
+        what was fetched; `origin`: `registry` or `first use`, whose checksum vouches for it, or `local`.
+
+    Raises:
+        UserError: it cannot be had, is not what the registry says, or lacks the member.
+    """
+    source = row.source
+    if source.kind == "local":
+        path = Path(source.path)
+        return {"file": str(path), "sha256": sha256_file(path), "size": path.stat().st_size, "origin": "local"}
+    if source.kind == "npm":
+        tarball = downloads / f"{source.package.replace('/', '-')}-{source.version}.tgz"
+        beside = str(PurePosixPath(source.member).parent) + "/"
+        fetched = fetch_package(
+            source.package,
+            source.version,
+            source.sha256,
+            tarball,
+            folder,
+            lambda member: member.startswith(beside),
+            checksums,
+        )
+        file = source.member
+        if not (folder / file).is_file():
+            raise UserError(f"{tarball} has no member {file}; correct source.member of the model {row.name}.")
+    elif source.file is None:
+        raise UserError(f"The model {row.name} has no source.file; add it to its registry row.")
+    elif source.kind == "archive":
+        fetched = fetch(source.file, downloads / source.file.name, checksums, mirror)
+        unpack(fetched.path, folder, [source.member])
+        file = source.member
+    else:
+        fetched = fetch(source.file, folder / source.file.name, checksums, mirror)
+        file = source.file.name
+    return {"file": file, "sha256": fetched.sha256, "size": fetched.size, "origin": fetched.origin}
