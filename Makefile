@@ -46,6 +46,7 @@ lock:  ## pin envs/*.in anew, with hashes (needs uv)
 	  uv pip compile envs/$$name.in -o envs/$$name.txt --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet; \
 	done
+	python3 envs/conda.py
 
 clean:  ## remove results, logs and everything fetched or converted; keeps the venv
 	rm -rf results resources logs .snakemake

@@ -86,7 +86,7 @@ def make_run(
 def unready(status: str, reason: str, framework: str, precision: str, **words: Any) -> dict[str, Any]:
     """A cell that failed or is unsupported: all its parts are empty."""
     log = "logs/convert.log" if status == "failed" else ""
-    parts: dict[str, Any] = dict.fromkeys(("card", "detect", "metrics", "timing", "provenance"), {})
+    parts: dict[str, Any] = {part: {} for part in ("card", "detect", "metrics", "timing", "provenance")}
     return make_run(framework, precision, **words, **parts, status=status, reason=reason, log=log)
 
 

@@ -117,10 +117,8 @@ def tflite_graph(path: Path) -> Path:
     """Two anchors and the post-process operator, whose outputs the file gives in another order."""
     import tensorflow as tf
 
-    values = {key: "i: 3" for key in ("max_detections", "detections_per_class")}
-    values |= {key: "f: 10" for key in ("y_scale", "x_scale")} | {
-        key: "f: 5" for key in ("h_scale", "w_scale")
-    }
+    values = dict.fromkeys(("max_detections", "detections_per_class"), "i: 3")
+    values |= dict.fromkeys(("y_scale", "x_scale"), "f: 10") | dict.fromkeys(("h_scale", "w_scale"), "f: 5")
     values |= {"num_classes": "i: 90", "max_classes_per_detection": "i: 1", "use_regular_nms": "b: true"}
     values |= {"nms_iou_threshold": "f: 0.6", "nms_score_threshold": "f: 0.1"}
     attributes = " ".join(f'attr {{ key: "{key}" value {{ {value} }} }}' for key, value in values.items())
@@ -150,10 +148,8 @@ def tflite_graph(path: Path) -> Path:
     return path
 
 
-def save_onnx(
-    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: Any = ()
-) -> Path:
-    graph = helper.make_graph(nodes, "network", inputs, outputs, list(constants))
+def save_onnx(path: Path, nodes: list[Any], ins: list[Any], outs: list[Any], constants: Any = ()) -> Path:
+    graph = helper.make_graph(nodes, "network", ins, outs, list(constants))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -26,6 +26,7 @@ RESULTS = PLAN.config.results_dir
 SETTING = PLAN.config.timing.setting
 CELL = "{tag}/{model}/{protocol}/{framework}/{precision}"
 ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
+PUBLISHED = str(ROOT / "workflow/resources/published.yaml")
 ENVIRONMENT = "../../envs/ssdbench.yaml"
 
 
@@ -72,9 +73,8 @@ def nms_of(wildcards):
 
 
 def report_texts():
-    """The files whose words, looks and figures make up the page: editing one rebuilds the report and nothing else."""
-    templates = SCRIPTS / "ssdbench" / "report" / "templates"
-    return [str(ROOT / "workflow/resources/published.yaml"), *map(str, sorted(templates.iterdir()))]
+    """The templates of the page: editing one rebuilds the report and nothing else."""
+    return [str(file) for file in sorted((SCRIPTS / "ssdbench/report/templates").iterdir())]
 
 
 wildcard_constraints:

@@ -23,10 +23,10 @@ rule build_report:
     input:
         code=code("build_report.py"),
         texts=report_texts(),
+        published=PUBLISHED,
         runs=lambda w: cells_of(w.tag, "run.json"),
         detections=lambda w: cells_of(w.tag, "detections.json"),
         images=RESULTS + "/{tag}/images.json",
-        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
     output:
         csv=report(
             RESULTS + "/{tag}/summary.csv",
@@ -54,19 +54,27 @@ rule build_report:
 
 rule build_published_report:
     input:
-        code=code("build_published_report.py"),
+        code=code("build_report.py"),
         texts=report_texts(),
-        summaries=expand(RESULTS + "/{tag}/summary.json", tag=PLAN.published_tags),
+        published=PUBLISHED,
+        runs=[f"{PLAN.folder(cell)}/run.json" for cell in PLAN.published],
+        detections=[f"{PLAN.folder(cell)}/detections.json" for cell in PLAN.published],
+        images=expand(RESULTS + "/{tag}/images.json", tag=PLAN.published_tags),
     output:
-        page=RESULTS + "/published/index.html",
+        page=report(
+            RESULTS + "/published/index.html",
+            caption="../report/page.rst",
+            category="Summary",
+            labels={"dataset": "published", "file": "report"},
+        ),
     params:
-        cells=[cell.path for cell in PLAN.config.published],
+        context=PLAN.published_context,
     log:
         "logs/published/build_published_report.log",
     conda:
         ENVIRONMENT
     script:
-        "../scripts/build_published_report.py"
+        "../scripts/build_report.py"
 
 
 rule check_cells:

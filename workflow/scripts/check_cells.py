@@ -1,19 +1,21 @@
 """Rule check_cells: list the cells that failed, and fail with them."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.errors import UserError
 from ssdbench.files import read_json
 
+snakemake: Any  # given by the rule
+
 
 def work() -> None:
     failed = [
-        f"  {summary['tag']} {row['model']} {row['protocol']} {row['framework']} {row['precision']}: {row['reason']} "
+        f"  {row['dataset']} {row['model']} {row['protocol']} {row['framework']} {row['precision']}: {row['reason']} "
         f"(log: {row['log']})"
         for summary in map(read_json, map(Path, snakemake.input.summaries))
-        for row in summary["cells"]
+        for row in summary["rows"]
         if row["status"] == "failed"
     ]
     if failed:

@@ -1,12 +1,14 @@
 """Rule choose_calibration: draw calibration images from a folder, none of which is an evaluation image."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import ImageList, read_annotations, write_image_list
 from ssdbench.files import sha256_file
 from ssdbench.images import choose_calibration, coco_id, folder_records, inspect
+
+snakemake: Any  # given by the rule
 
 
 def work() -> None:

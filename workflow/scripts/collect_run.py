@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import read_image_list
 from ssdbench.files import read_json, sha256_file, sha256_text, write_json
 from ssdbench.host import host_facts, package_versions
+
+snakemake: Any  # given by the rule
 
 PARTS = ("card", "detect", "metrics", "timing")
 PACKAGES = (

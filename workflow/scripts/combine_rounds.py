@@ -1,11 +1,13 @@
 """Rule combine_rounds: the rounds of one cell's timing, put together."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.files import read_json
 from ssdbench.timing import combine_rounds
+
+snakemake: Any  # given by the rule
 
 
 def work() -> steps.Record:

@@ -1,15 +1,19 @@
 """Rules convert_model and quantise_model: one artifact, checked before it is published, and its card."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.files import read_json, sha256_file
 from ssdbench.graphs.convert import convert
 from ssdbench.host import has_vnni, host_facts
 from ssdbench.images import folder_records
+from ssdbench.outputs import UInt8
 from ssdbench.pixels import load_images
+
+snakemake: Any  # given by the rule
 
 # Images that fp32 and fp16 artifacts are checked on; an int8 artifact is checked on all it was calibrated with.
 CHECK_IMAGES = 8
@@ -23,7 +27,7 @@ def work() -> steps.Record:
     source = Path(snakemake.input.source)
     model = source.parent / read_json(source)["file"]
 
-    def pixels():
+    def pixels() -> Iterator[UInt8]:
         return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
 
     card = steps.in_child(

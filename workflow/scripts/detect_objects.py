@@ -2,15 +2,17 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
-from ssdbench.coco import read_annotations, read_image_list, write_detections
+from ssdbench.coco import read_image_list, write_detections
 from ssdbench.files import read_json
 from ssdbench.host import host_facts, limit_pools
-from ssdbench.inference import check_not_calibrated_with, detect, head_decoding
+from ssdbench.inference import check_not_calibrated_with, detect, detections, head_decoding
 from ssdbench.progress import track
 from ssdbench.runtimes import open_session
+
+snakemake: Any  # given by the rule
 
 SECONDS = 4 * 3600
 
@@ -32,9 +34,8 @@ def work() -> steps.Record:
         protocol.channel_order,
         head_decoding(card, snakemake.params.nms),
     )
-    count = write_detections(
-        Path(snakemake.output.detections), track(found, "detecting", len(images.images)), known_categories(images)
-    )
+    counted = track(found, "detecting", len(images.images))
+    count = write_detections(Path(snakemake.output.detections), detections(counted))
     seconds = time.perf_counter() - start
     return {
         "images": len(images.images),

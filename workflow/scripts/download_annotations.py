@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.archive import unpack
 from ssdbench.checksums import Checksums
 from ssdbench.download import fetch
 from ssdbench.errors import UserError
 from ssdbench.files import sha256_file
+
+snakemake: Any  # given by the rule
 
 
 def work() -> None:

@@ -1,11 +1,13 @@
 """Rule evaluate_detections: the twelve COCO metrics of one cell, and the metrics of each class."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import read_image_list
 from ssdbench.evaluation import evaluate
+
+snakemake: Any  # given by the rule
 
 
 def work() -> steps.Record:

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.checksums import Checksums
 from ssdbench.coco import ImageList, ImageRecord, read_annotations, write_image_list
 from ssdbench.coco_images import place_images
 from ssdbench.images import choose_calibration, coco_id, folder_records
+
+snakemake: Any  # given by the rule
 
 
 def work() -> None:

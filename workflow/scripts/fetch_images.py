@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.checksums import Checksums
 from ssdbench.coco import ImageList, read_annotations, write_image_list
 from ssdbench.coco_images import place_images
 from ssdbench.files import sha256_file
 from ssdbench.tags import select_ids
+
+snakemake: Any  # given by the rule
 
 RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
 

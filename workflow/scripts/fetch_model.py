@@ -1,12 +1,14 @@
 """Rule fetch_model: a model's source files, verified and unpacked."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.checksums import Checksums
 from ssdbench.files import write_json
 from ssdbench.sources import fetch_source
+
+snakemake: Any  # given by the rule
 
 
 def work() -> None:

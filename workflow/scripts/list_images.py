@@ -1,13 +1,15 @@
 """Rule list_images: the images a dataset tag stands for, each checked to be whole and of the annotated size."""
 
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import ImageList, read_annotations, write_image_list
 from ssdbench.files import sha256_file
 from ssdbench.images import inspect
 from ssdbench.tags import select_ids
+
+snakemake: Any  # given by the rule
 
 
 def work() -> None:

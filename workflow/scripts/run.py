@@ -13,23 +13,26 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from ssdbench.anchors import standard_anchors
 from ssdbench.coco import ImageRecord, read_annotations, write_detections
 from ssdbench.errors import UserError
 from ssdbench.evaluation import METRICS, evaluate
 from ssdbench.files import read_json
 from ssdbench.host import limit_pools
+from ssdbench.inference import detections
+from ssdbench.nms import NmsSettings
+from ssdbench.outputs import Float32, UInt8
 from ssdbench.pixels import load_images
 from ssdbench.postprocess import Found, HeadDecoding, detections_of
 from ssdbench.progress import Progress
+from ssdbench.registry import HeadLayout
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing import percentiles
@@ -37,6 +40,7 @@ from tabulate import tabulate
 
 FRAMEWORKS = {"tf": "tensorflow", "ort": "onnxruntime"}
 ANY_SIZE = 300  # for graphs that resize by themselves
+NMS = NmsSettings()
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,9 @@ def run(options: argparse.Namespace) -> str:
     decoding = None if session.graph_kind == "graph" else head_decoding(session, card, options)
     outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
     with tempfile.TemporaryDirectory() as folder:
-        detections = Path(folder, "detections.json")
-        write_detections(detections, outcome.found, annotations.category_ids)
-        evaluated = evaluate(options.anno_path, detections, [record.id for record, _ in outcome.found])
+        file = Path(folder, "detections.json")
+        write_detections(file, detections(outcome.found))
+        evaluated = evaluate(options.anno_path, file, [record.id for record, _ in outcome.found])
     return describe(options, session, outcome, evaluated["metrics"])
 
 
@@ -154,14 +158,15 @@ def card_beside(model: Path) -> dict[str, Any]:
 
 def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding:
     """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
+    box_coder = tuple(card.get("box_coder", HeadLayout.box_coder))
     if options.anchors is not None:
-        return HeadDecoding(read_anchors(options.anchors))
+        return HeadDecoding(read_anchors(options.anchors), box_coder, NMS)
     if card.get("anchors"):
-        return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]))
-    return HeadDecoding(standard_anchors())
+        return HeadDecoding(np.asarray(card["anchors"], np.float32), box_coder, NMS)
+    return HeadDecoding(standard_anchors(), box_coder, NMS)
 
 
-def read_anchors(path: Path) -> NDArray[np.float32]:
+def read_anchors(path: Path) -> Float32:
     """Anchors float32 [A, 4] from a .npy or .json file. Raises UserError where it holds something else."""
     try:
         values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(read_json(path))
@@ -192,8 +197,7 @@ def loop(
         output = session.run(pixels)
         network_ms.append((time.perf_counter_ns() - before) / 1e6)
         sizes = [(record.width, record.height) for record in first]
-        detections = detections_of(output, sizes, decoding)
-        found += list(zip(first, detections, strict=True))[: max(0, len(records) - len(found))]
+        found += list(zip(first, detections_of(output, sizes, decoding), strict=True))[: max(0, len(records) - len(found))]
         progress.advance()
         seconds = time.perf_counter() - start
         done = len(network_ms) >= options.num_runs if options.num_runs else seconds >= options.timeout
@@ -206,8 +210,8 @@ def loop(
 
 
 def batches_of(
-    images: Iterator[tuple[ImageRecord, NDArray[np.uint8]]], size: int
-) -> Iterator[tuple[list[ImageRecord], NDArray[np.uint8]]]:
+    images: Iterator[tuple[ImageRecord, UInt8]], size: int
+) -> Generator[tuple[list[ImageRecord], UInt8], None, None]:
     """Group images: their records and their pixels uint8 [N, S, S, 3]."""
     while True:
         group = [next(images) for _ in range(size)]

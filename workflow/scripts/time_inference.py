@@ -1,17 +1,21 @@
 """Rule time_inference: one round of one cell's timing, in a process of its own with the machine to itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from snakemake.script import snakemake
 from ssdbench import steps
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.errors import UserError
 from ssdbench.files import read_json
 from ssdbench.host import available_cores, host_facts, limit_pools
 from ssdbench.inference import head_decoding
+from ssdbench.outputs import Finished, Heads
 from ssdbench.pixels import read_image, resize_image
 from ssdbench.postprocess import detections_of
 from ssdbench.timing import load_session, measure
+
+snakemake: Any  # given by the rule
 
 # So many images are kept in memory and rotated: enough that caches are not flattered.
 IMAGES = 64
@@ -37,7 +41,7 @@ def work() -> steps.Record:
     ]
     session, loading = load_session(snakemake.wildcards.framework, card_path.parent / card["file"], threads)
 
-    def postprocess(output, records: list[ImageRecord]) -> object:
+    def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:
         return detections_of(output, [(record.width, record.height) for record in records], decoding)
 
     measured = measure(

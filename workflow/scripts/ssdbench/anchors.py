@@ -26,7 +26,7 @@ def standard_anchors() -> Float32:
     scales = [_LOWEST_SCALE + step * layer for layer in range(len(_GRIDS))] + [1.0]
     layers = []
     for layer, cells in enumerate(_GRIDS):
-        shapes = _LOWEST_LAYER
+        shapes: tuple[tuple[float, float], ...] = _LOWEST_LAYER
         if layer > 0:
             extra = float(np.sqrt(scales[layer] * scales[layer + 1]))
             shapes = (*((scales[layer], ratio) for ratio in _ASPECT_RATIOS), (extra, 1.0))

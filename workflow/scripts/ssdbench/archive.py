@@ -30,10 +30,11 @@ _ODD = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:")
 # What the readers raise on bytes that are not what they should be.
 _DAMAGE = (
     EOFError,
+    LookupError,
+    OSError,  # seeks to impossible places; gzip.BadGzipFile. What is written has its own sentences
     OverflowError,
     RuntimeError,  # encrypted members; NotImplementedError: unknown compression
     ValueError,
-    gzip.BadGzipFile,
     lzma.LZMAError,
     struct.error,
     tarfile.TarError,
@@ -111,7 +112,14 @@ def _opened(archive: Path, max_bytes: int) -> Iterator[tuple[list[_Member], int]
     try:
         if magic.startswith(b"PK"):
             with zipfile.ZipFile(archive) as opened:
-                yield [_zip_member(opened, info) for info in opened.infolist() if not info.is_dir()], limit
+                yield (
+                    [
+                        _zip_member(opened, info)
+                        for info in opened.infolist()
+                        if not info.filename.endswith("/")
+                    ],
+                    limit,
+                )
         elif magic.startswith(b"\x1f\x8b"):
             with _BoundedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
                 yield _tar_members(archive, stream, tar, limit), limit

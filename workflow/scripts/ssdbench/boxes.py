@@ -42,6 +42,4 @@ def clip(corners: Float32) -> Float32:
 def to_pixels(corners: NDArray[Any], width: int, height: int) -> Float64:
     """COCO boxes float64 [..., 4], x y w h in pixels, of normalised ymin xmin ymax xmax [..., 4]."""
     ymin, xmin, ymax, xmax = np.moveaxis(np.asarray(corners, np.float64), -1, 0)
-    return np.stack(
-        [xmin * width, ymin * height, (xmax - xmin) * width, (ymax - ymin) * height], axis=-1
-    )
+    return np.stack([xmin * width, ymin * height, (xmax - xmin) * width, (ymax - ymin) * height], axis=-1)

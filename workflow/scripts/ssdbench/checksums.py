@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ssdbench.disk import disk_errors, locked
+from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
 from ssdbench.files import write_text
 from ssdbench.registry import RemoteFile
@@ -79,18 +80,16 @@ class Checksums:
         )
 
     def _rows(self) -> dict[str, dict[str, Any]]:
-        try:
-            rows = yaml.safe_load(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        remedy = "Repair it, or delete it to trust the files anew."
+        if not self._path.exists():
             return {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            raise UserError(
-                f"{self._path} cannot be read as YAML: {error}. Repair it, or delete it."
-            ) from error
+        try:
+            rows = read_yaml(self._path)
+        except UserError as error:
+            raise UserError(f"{error} {remedy}") from error
         if not isinstance(rows, dict) or not all(_is_row(row) for row in rows.values()):
             raise UserError(
-                f"{self._path} is not a mapping of name to sha256 (64 hex digits), size, url and date. "
-                "Repair it, or delete it to trust the files anew."
+                f"{self._path} is not a mapping of name to sha256 (64 hex digits), size, url, date. {remedy}"
             )
         return rows
 

@@ -1,9 +1,25 @@
-"""COCO instance annotations and detections: records, checked reading, writing."""
+"""COCO instance annotations, image lists and detections: records, checked reading, writing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import math
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ssdbench.errors import UserError
+from ssdbench.files import atomic_path, read_json, write_json
+
+_LARGEST_ID = 2**53  # pycocotools passes ids through float64
+_LARGEST_LENGTH = 1e9
+_DECIMALS = 4  # of box coordinates in pixels: as fine as float32 is at some hundred pixels
+
+T = TypeVar("T")
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,276 @@ class ImageList:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category: its COCO id and name."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One true object: box [x, y, w, h] and area of its mask in pixels of the stored image, crowd or not."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: Box
+    area: float
+    iscrowd: bool
+
+
 @dataclass(frozen=True)
+class Annotations:
+    """A checked COCO instances file; its images have no sha256 yet. The notes tell what is unusual in it."""
+
+    categories: tuple[Category, ...]
+    images: tuple[ImageRecord, ...]
+    annotations: tuple[Annotation, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """One finished detection: box [x, y, w, h] in pixels of the stored image, COCO category id, score."""
 
     image_id: int
     category_id: int
-    bbox: tuple[float, float, float, float]
+    bbox: Box
     score: float
+
+
+class _Fault(Exception):
+    """What is wrong with one entry of a file: the words that follow the entry's name."""
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Read and check COCO instance annotations.
+
+    Boxes of no width or height, and boxes beyond the image, are kept: pycocotools counts them too. A missing
+    `iscrowd` is 0; a missing `area` becomes width x height, with a note.
+
+    Raises:
+        UserError: the file is not a COCO instances file, or an entry makes no sense; the message names it.
+    """
+    document = _read_instances(path)
+    categories = _distinct(path, "categories", document["categories"], _category)
+    images = _distinct(path, "images", document["images"], _image)
+    image_ids, category_ids = {image.id for image in images}, {category.id for category in categories}
+    annotations = _distinct(
+        path, "annotations", document["annotations"], lambda row: _annotation(row, image_ids, category_ids)
+    )
+    if not images:
+        raise UserError(f"{path} lists no images. Give the annotations of the images to evaluate.")
+    without_area = sum("area" not in row for row in document["annotations"])
+    flat = sum(min(annotation.bbox[2:]) == 0 for annotation in annotations)
+    notes = []
+    if without_area:
+        notes.append(f"{without_area} annotations have no area: that of the box stands in for the mask's.")
+    if flat:
+        notes.append(f"{flat} annotated boxes have no width or no height: no detection can match them.")
+    return Annotations(tuple(categories), tuple(images), tuple(annotations), tuple(notes))
+
+
+def write_image_list(path: Path, images: ImageList) -> None:
+    """Write an image list as JSON, atomically."""
+    annotations = None if images.annotations is None else str(images.annotations)
+    write_json(path, {**asdict(images), "folder": str(images.folder), "annotations": annotations})
+
+
+def read_image_list(path: Path) -> ImageList:
+    """Read an image list that `write_image_list` wrote.
+
+    Raises:
+        UserError: the file is missing or holds something else.
+    """
+    document = read_json(path)
+    try:
+        annotations = document["annotations"]
+        return ImageList(
+            tag=document["tag"],
+            dataset=document["dataset"],
+            folder=Path(document["folder"]),
+            annotations=None if annotations is None else Path(annotations),
+            annotations_sha256=document["annotations_sha256"],
+            images=tuple(ImageRecord(**row) for row in document["images"]),
+            notes=tuple(document["notes"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not an image list. Delete it, so that it is made again.") from error
+
+
+def write_detections(path: Path, rows: Iterable[Detection]) -> int:
+    """Write a COCO results file atomically, a detection a line in the order given, and return their number.
+
+    Coordinates are rounded to 1/10000 of a pixel: they come from float32, whose own steps are about that
+    wide, while coarser ones would carry overlaps across the thresholds of COCO's metrics. Scores are written
+    as float32, with as many digits as tell them apart, so their order stays. The same rows give the same
+    bytes.
+
+    Raises:
+        UserError: a number is NaN or infinite.
+    """
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("[")
+        for row in rows:
+            score = np.float32(row.score)
+            box = [round(float(side), _DECIMALS) + 0.0 for side in row.bbox]  # + 0.0 turns -0.0 into 0.0
+            if not (np.isfinite(score) and all(map(math.isfinite, box))):
+                raise UserError(
+                    f"A detection in image {row.image_id} has a box or score that is NaN or infinite. "
+                    "Convert the model again, or use another precision."
+                )
+            file.write(
+                f'{"," if count else ""}\n{{"image_id": {row.image_id}, "category_id": {row.category_id}, '
+                f'"bbox": {box}, "score": {score!s}}}'
+            )
+            count += 1
+        file.write("\n]\n")
+    return count
+
+
+def read_detections(path: Path) -> Iterator[Detection]:
+    """Read and check a COCO results file, row by row.
+
+    Raises:
+        UserError: the file is not a list of box detections; the message names the entry.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise UserError(f"{path} is not a COCO results file: it holds no list. Give a list of detections.")
+    return _entries(path, "", rows, _detection)
+
+
+def _read_instances(path: Path) -> dict[str, Any]:
+    """The document of a COCO instances file, as far as its top level goes."""
+    document = read_json(path)
+    remedy = "Give a COCO instances file, such as instances_val2017.json."
+    if not isinstance(document, dict):
+        raise UserError(f"{path} is not COCO annotations: it holds no object with images. {remedy}")
+    if kind := _other_kind(document):
+        raise UserError(f"{path} holds COCO {kind}, not instances. {remedy}")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(document.get(key), list):
+            raise UserError(f"{path} is not COCO annotations: it lacks the list {key!r}. {remedy}")
+    return document
+
+
+def _other_kind(document: Mapping[str, Any]) -> str:
+    """Which other kind of COCO annotations a document holds, by its first entries; "" for none known."""
+    for section, key, kind in (
+        ("annotations", "caption", "captions"),
+        ("annotations", "segments_info", "panoptic segments"),
+        ("categories", "keypoints", "keypoints"),
+    ):
+        rows = document.get(section)
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict) and key in rows[0]:
+            return kind
+    return ""
+
+
+def _entries(path: Path, section: str, rows: list[Any], build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """Yield what `build` makes of each row.
+
+    Raises:
+        UserError: a row is no object, or `build` finds a fault in it; the message names file and entry.
+    """
+    for index, row in enumerate(rows):
+        try:
+            if not isinstance(row, dict):
+                raise _Fault(f" is {_shown(row)}, not an object")
+            yield build(row)
+        except _Fault as fault:
+            raise UserError(f"{path}: {section}[{index}]{fault}. Correct or remove this entry.") from None
+
+
+def _distinct(path: Path, section: str, rows: list[Any], build: Callable[[dict[str, Any]], T]) -> list[T]:
+    """The entries of a section, no two with the same id."""
+    seen: set[int] = set()
+
+    def build_new(row: dict[str, Any]) -> T:
+        entry = build(row)
+        if row["id"] in seen:
+            raise _Fault(f".id is {row['id']}, which an earlier entry has already")
+        seen.add(row["id"])
+        return entry
+
+    return list(_entries(path, section, rows, build_new))
+
+
+def _category(row: Mapping[str, Any]) -> Category:
+    return Category(_id(row, "id"), _text(row, "name"))
+
+
+def _image(row: Mapping[str, Any]) -> ImageRecord:
+    name = _text(row, "file_name")
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise _Fault(f".file_name is {_shown(name)}, which leaves the folder of the images")
+    width, height = _id(row, "width"), _id(row, "height")
+    if width < 1 or height < 1:
+        raise _Fault(f" has a width of {width} and a height of {height} pixels")
+    return ImageRecord(_id(row, "id"), name, width, height, "")
+
+
+def _annotation(row: Mapping[str, Any], image_ids: set[int], category_ids: set[int]) -> Annotation:
+    identity, image_id, category_id = _id(row, "id"), _id(row, "image_id"), _id(row, "category_id")
+    if image_id not in image_ids:
+        raise _Fault(f".image_id is {image_id}, but there is no such image")
+    if category_id not in category_ids:
+        raise _Fault(f".category_id is {category_id}, but there is no such category")
+    box = _box(row)
+    if box[2] < 0 or box[3] < 0:
+        raise _Fault(f".bbox is {_shown(row['bbox'])}: its width or height is negative")
+    area = row.get("area", box[2] * box[3])
+    if not (type(area) in (int, float) and 0 <= area <= _LARGEST_LENGTH**2):
+        raise _Fault(f".area is {_shown(area)}, not a number of pixels")
+    crowd = row.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise _Fault(f".iscrowd is {_shown(crowd)}, neither 0 nor 1")
+    return Annotation(identity, image_id, category_id, box, float(area), bool(crowd))
+
+
+def _detection(row: Mapping[str, Any]) -> Detection:
+    score = _value(row, "score")
+    if not (type(score) in (int, float) and -_LARGEST_LENGTH <= score <= _LARGEST_LENGTH):
+        raise _Fault(f".score is {_shown(score)}, not a finite number")
+    return Detection(_id(row, "image_id"), _id(row, "category_id"), _box(row), float(score))
+
+
+def _value(row: Mapping[str, Any], key: str) -> Any:
+    try:
+        return row[key]
+    except KeyError:
+        raise _Fault(f" lacks the key {key!r}") from None
+
+
+def _id(row: Mapping[str, Any], key: str) -> int:
+    value = _value(row, key)
+    if type(value) is not int or not -_LARGEST_ID < value < _LARGEST_ID:
+        raise _Fault(f".{key} is {_shown(value)}, not a whole number")
+    return value
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = _value(row, key)
+    try:
+        if isinstance(value, str) and value.encode("utf-8") and "\0" not in value:
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise _Fault(f".{key} is {_shown(value)}, not a text")
+
+
+def _box(row: Mapping[str, Any]) -> Box:
+    box = _value(row, "bbox")
+    if isinstance(box, list) and len(box) == 4:
+        x, y, width, height = box
+        if all(type(v) in (int, float) and -_LARGEST_LENGTH <= v <= _LARGEST_LENGTH for v in box):
+            return (float(x), float(y), float(width), float(height))
+    raise _Fault(f".bbox is {_shown(box)}, not four finite numbers x, y, width, height")
+
+
+def _shown(value: Any) -> str:
+    return reprlib.repr(value)

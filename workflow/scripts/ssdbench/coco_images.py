@@ -170,7 +170,7 @@ def _fetch_singles(
     mirror: str | None,
     patience: Patience,
 ) -> dict[str, str]:
-    """Fetch images one by one in a few threads; return what is wrong, by file name, where one cannot be had."""
+    """Fetch images one by one in a few threads; return what is wrong with those that cannot be had."""
     faults: dict[str, str] = {}
 
     def fetch_one(record: ImageRecord) -> None:

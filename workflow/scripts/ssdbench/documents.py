@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import yaml
@@ -45,20 +45,21 @@ def validate(document: Any, schema: Path, name: str) -> None:
 def _sentence(fault: jsonschema.ValidationError) -> str:
     """One sentence on a schema fault: the key, what is wrong with it, what is allowed."""
     key = ".".join(str(part) for part in fault.path) or "the document"
+    rule: Any = fault.validator_value
     if fault.validator == "additionalProperties" and isinstance(fault.instance, Mapping):
-        allowed = sorted(fault.schema.get("properties", {}))
-        unknown = sorted(str(name) for name in fault.instance if name not in allowed)[0]
+        allowed = sorted(cast(Mapping[str, Any], fault.schema).get("properties", {}))
+        unknown = min(str(name) for name in fault.instance if name not in allowed)
         close = get_close_matches(unknown, allowed, n=1)
         where = f" in {key}" if fault.path else ""
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"unknown key {unknown!r}{where}.{hint} Known keys: {', '.join(allowed)}."
     if fault.validator == "enum":
-        return f"{key} is {fault.instance!r}; allowed are {', '.join(map(str, fault.validator_value))}."
+        return f"{key} is {fault.instance!r}; allowed are {', '.join(map(str, rule))}."
     if fault.validator == "required":
-        missing = [name for name in fault.validator_value if name not in fault.instance]
-        return f"{key} lacks the key {missing[0]!r}."
+        missing = next(name for name in rule if name not in cast(Mapping[str, Any], fault.instance))
+        return f"{key} lacks the key {missing!r}."
     if fault.validator == "type":
-        return f"{key} is {fault.instance!r}, which is not of type {fault.validator_value}."
+        return f"{key} is {fault.instance!r}, which is not of type {rule}."
     return f"{key}: {fault.message}."
 
 

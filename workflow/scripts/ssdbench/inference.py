@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssdbench.coco import ImageList, ImageRecord
+from ssdbench.coco import Detection, ImageList, ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.pixels import ChannelOrder, load_images
@@ -52,6 +52,15 @@ def detect(
         found = detections_of(output, [(r.width, r.height) for r, _ in waiting], decoding)
         yield from zip((record for record, _ in waiting), found, strict=True)
         waiting = []
+
+
+def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection]:
+    """The rows of detections.json, image by image, best first."""
+    for record, one in found:
+        for class_id, score, box in zip(
+            one.class_ids.tolist(), one.scores.tolist(), one.boxes.tolist(), strict=True
+        ):
+            yield Detection(record.id, class_id, tuple(box), score)
 
 
 def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:

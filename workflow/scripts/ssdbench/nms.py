@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import clip, decode
-from ssdbench.outputs import Float32, Heads, Int64
+from ssdbench.errors import UserError
+from ssdbench.outputs import Float32, Int64
 
-# A hundred boxes are usually kept from the best 130 to 450 scores (SSD on COCO), so that many are looked at
-# first. Another start costs time only.
-_FIRST_CANDIDATES = 360
-_GROWTH = 10
-_CHUNK = 100  # candidates whose overlaps are computed at once: bounds memory
-_SAMPLE_STEP = 13  # every 13th anchor stands for all in that guess; coprime to the grids and to the boxes of a cell
+NOT_FINITE = "The network returned NaN or infinite numbers. Convert it again, or use another precision."
+
+# A hundred boxes are usually kept from the best 130 to 450 scores (SSD on COCO), so the anchors that
+# hold about so many are looked at first. Another start costs time only.
+_FIRST_ANCHORS = 400
+_GROWTH = 4
+_CHUNK = 112  # candidates whose overlaps are computed at once: bounds memory
 
 
 @dataclass(frozen=True)
@@ -62,31 +64,33 @@ def suppress(
         anchors: float32 [A, 4], ymin xmin ymax xmax, normalised.
         box_coder: the divisors of ty, tx, th, tw.
         settings: thresholds and the number of boxes.
+
+    Raises:
+        UserError: a score is NaN or infinite.
     """
+    best = scores[:, 1:].max(axis=1)
+    if not np.isfinite(best).all():
+        raise UserError(NOT_FINITE)
     lowest = np.float32(settings.score)
-    wanted = _FIRST_CANDIDATES
+    wanted = _FIRST_ANCHORS
     while True:
-        bound = _score_bound(scores, wanted, lowest)
-        rows, class_ids = _candidates(scores, bound)
+        bound = max(np.partition(best, -wanted)[-wanted], lowest) if wanted <= len(best) else lowest
+        rows, class_ids = _candidates(scores, np.flatnonzero(best > bound), bound)
         kept = _greedy(rows, class_ids, encodings, scores, anchors, box_coder, settings)
         if len(kept.scores) == settings.max or bound == lowest:
             return kept
         wanted *= _GROWTH
 
 
-def _score_bound(scores: Float32, wanted: int, lowest: np.float32) -> np.float32:
-    """A score, `lowest` or above, that roughly `wanted` candidates exceed: a guess from a sample of the anchors."""
-    sample = scores[::_SAMPLE_STEP, 1:]
-    sample = sample[sample > lowest]
-    rank = wanted // _SAMPLE_STEP
-    return lowest if rank >= sample.size else np.partition(sample, -rank)[-rank]
+def _candidates(scores: Float32, rows: Int64, bound: np.float32) -> tuple[Int64, Int64]:
+    """Anchors and classes int64 [M] of the scores above `bound` in these rows, best first.
 
-
-def _candidates(scores: Float32, bound: np.float32) -> tuple[Int64, Int64]:
-    """Anchors and classes int64 [M] of the scores above `bound`, best first; ties by class, then anchor."""
-    above = scores > bound
+    Ties go by class, then anchor.
+    """
+    above = scores.take(rows, axis=0) > bound
     above[:, 0] = False
-    rows, class_ids = np.divmod(np.flatnonzero(above), scores.shape[1])
+    index, class_ids = np.divmod(np.flatnonzero(above), scores.shape[1])
+    rows = rows[index]
     order = np.lexsort((class_ids, -scores[rows, class_ids]))  # stable, and the anchors ascend already
     return rows[order], class_ids[order]
 
@@ -137,9 +141,9 @@ def _overlaps(
     height = np.minimum(ymax, columns[2]) - np.maximum(ymin, columns[0])
     width = np.minimum(xmax, columns[3]) - np.maximum(xmin, columns[1])
     shared = np.maximum(height, 0) * width  # one factor at 0 or above: the product is positive where both are
-    overlapping = shared / (area - shared) > np.float32(iou)
-    same: NDArray[np.bool_] = labels[some, None] == labels[others]
-    return same & overlapping
+    overlaps: NDArray[np.bool_] = shared / (area - shared) > np.float32(iou)
+    overlaps &= labels[some, None] == labels[others]
+    return overlaps
 
 
 def _survivors(overlaps: NDArray[np.bool_]) -> list[int]:

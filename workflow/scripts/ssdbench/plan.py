@@ -12,6 +12,7 @@ from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, sha256_file, sha256_text
 from ssdbench.matrix import Cell, build_matrix
+from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Registry
 
 
@@ -36,6 +37,11 @@ class Plan:
     def tags(self) -> list[str]:
         """The dataset tags that have a cell, supported or not."""
         return list(dict.fromkeys(cell.name.dataset for cell in self.cells))
+
+    @property
+    def published(self) -> list[CellName]:
+        """The published cells that run."""
+        return [cell.name for cell in self.cells if cell.is_published and cell.unsupported is None]
 
     @property
     def published_tags(self) -> list[str]:
@@ -116,17 +122,50 @@ class Plan:
         }
 
     def report_context(self, tag: str) -> dict[str, Any]:
-        """What the report of a tag needs besides the runs, as plain data."""
-        rows = {cell.name.model: self.registry.model(cell.name.model) for cell in self.cells if cell.name.dataset == tag}
+        """What the report of a tag needs besides its runs, as plain data."""
+        return self._context("dataset", tag, [cell for cell in self.cells if cell.name.dataset == tag])
+
+    @property
+    def published_context(self) -> dict[str, Any]:
+        """The same for the report of the published rows."""
+        return self._context("published", "published", [cell for cell in self.cells if cell.is_published])
+
+    def _context(self, kind: str, tag: str, cells: Sequence[Cell]) -> dict[str, Any]:
+        models = {cell.name.model: self.registry.model(cell.name.model) for cell in cells}
+        datasets = {row.name: row for row in (self.dataset(cell.name.dataset) for cell in cells)}
+        protocols = [protocol(name) for name in dict.fromkeys(cell.name.protocol for cell in cells)]
+        framework, precision = self.config.reference
         return {
+            "kind": kind,
             "tag": tag,
-            "dataset": {key: getattr(self.dataset(tag), key) for key in ("name", "kind", "title", "licence")},
-            "reference": list(self.config.reference),
-            "unsupported": unsupported_cells(self, tag),
+            "reference": {"framework": framework, "precision": precision},
             "models": {
-                name: {key: getattr(row, key) for key in ("title", "licence", "trained_on", "input_size", "references")}
-                for name, row in rows.items()
+                name: {
+                    "title": row.title,
+                    "licence": row.licence,
+                    "trained_on": row.trained_on,
+                    "source": row.source.describe(),
+                    "references": list(row.references),
+                }
+                for name, row in models.items()
             },
+            "protocols": {
+                row.name: {"summary": row.summary, "differences": list(row.differences)} for row in protocols
+            },
+            "licences": [
+                *({"what": row.title, "licence": row.licence} for row in datasets.values()),
+                *({"what": row.title, "licence": row.licence} for row in models.values()),
+            ],
+            "config": {
+                "calibration": {"images": self.config.calibration_images, "seed": self.config.calibration_seed},
+                "nms": dict(self.config.nms),
+                "timing": dict(vars(self.config.timing)),
+                "registries": [str(file) for file in self.config.registries],
+                "mirror": self.config.mirror,
+            },
+            "unsupported": [
+                {"cell": dict(vars(cell.name)), "reason": cell.unsupported} for cell in cells if cell.unsupported
+            ],
         }
 
     def image_list(self, tag: str) -> str:
@@ -212,12 +251,3 @@ def _check_local(config: Config) -> None:
     calibration = config.local.calibration
     if calibration is not None and not calibration.is_dir():
         raise UserError(f"local.calibration (or COCO_CALIB_PATH) is {calibration}, which is no folder.")
-
-
-def unsupported_cells(plan: Plan, tag: str) -> list[Mapping[str, str]]:
-    """The tag's unsupported cells with their reasons, as plain data."""
-    return [
-        {**cell.name.__dict__, "reason": cell.unsupported}
-        for cell in plan.cells
-        if cell.name.dataset == tag and cell.unsupported is not None
-    ]

@@ -10,10 +10,8 @@ import numpy as np
 from ssdbench.boxes import Float64, to_pixels
 from ssdbench.coco import Detection
 from ssdbench.errors import UserError
-from ssdbench.nms import NmsSettings, suppress
+from ssdbench.nms import NOT_FINITE, NmsSettings, suppress
 from ssdbench.outputs import Finished, Float32, Heads, Int64
-
-_NOT_FINITE = "The network returned NaN or infinite numbers. Convert the model again, or use another precision."
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class HeadDecoding:
     """
 
     anchors: Float32
-    box_coder: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
-    nms: NmsSettings = NmsSettings()
+    box_coder: tuple[float, ...]
+    nms: NmsSettings
 
 
 def detections_of(
@@ -78,9 +76,8 @@ def _check_heads(output: Heads, anchors: Float32) -> None:
             f"The network gives {output.encodings.shape[1]} boxes, but there are {len(anchors)} anchors. "
             "Give the anchors that the model was trained with."
         )
-    # The largest score is NaN or infinite where any is; a score of minus infinity is no candidate anyway.
-    if not (np.isfinite(output.encodings).all() and np.isfinite(output.scores.max())):
-        raise UserError(_NOT_FINITE)
+    if not np.isfinite(output.encodings).all():
+        raise UserError(NOT_FINITE)
 
 
 def _suppressed(output: Heads, index: int, size: tuple[int, int], decoding: HeadDecoding) -> Found:
@@ -94,5 +91,5 @@ def _finished(output: Finished, index: int, size: tuple[int, int]) -> Found:
     count = max(int(output.counts[index]), 0)
     scores, boxes = output.scores[index, :count], output.boxes[index, :count]
     if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
-        raise UserError(_NOT_FINITE)
+        raise UserError(NOT_FINITE)
     return Found(output.class_ids[index, :count], scores, to_pixels(boxes, *size))

@@ -46,6 +46,12 @@ class Source:
     member: str = ""
     size: int | None = None
 
+    def describe(self) -> str:
+        """Where it comes from, in one line."""
+        if self.kind == "npm":
+            return f"npm package {self.package} {self.version}"
+        return self.file.urls[0] if self.file else self.path
+
 
 @dataclass(frozen=True)
 class HeadLayout:

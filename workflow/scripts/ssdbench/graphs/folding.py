@@ -38,7 +38,10 @@ def fold(graph_def: GraphDef, outputs: list[str]) -> GraphDef:
     users = Counter(producer(tensor) for node in result.node for tensor in node.input)
     users.update(outputs)
     only_user = {
-        producer(tensor): node for node in result.node for tensor in node.input if users[producer(tensor)] == 1
+        producer(tensor): node
+        for node in result.node
+        for tensor in node.input
+        if users[producer(tensor)] == 1
     }
     for node in list(result.node):
         if node.op in _CONVOLUTIONS and node.attr["data_format"].s in (b"", b"NHWC"):
@@ -69,7 +72,10 @@ def _fold_convolution(
         scale, offset = scale * affine[0], offset * affine[0] + affine[1]
         last = user
     residual = only_user.get(last.name)
-    if residual is not None and (shift := _bias_after_residual(nodes, residual, only_user, channels)) is not None:
+    if (
+        residual is not None
+        and (shift := _bias_after_residual(nodes, residual, only_user, channels)) is not None
+    ):
         offset = offset + shift
         if last is conv:
             last = _add_node(graph, nodes, f"{conv.name}/folded")
@@ -114,7 +120,11 @@ def _affine(nodes: dict[str, NodeDef], node: NodeDef, data: str, channels: int) 
         return None
     other = node.input[1] if producer(node.input[0]) == data else node.input[0]
     value = constant(nodes, other)
-    if value is None or value.size not in (1, channels) or value.shape not in ((), (*(1,) * (value.ndim - 1), value.size)):
+    if (
+        value is None
+        or value.size not in (1, channels)
+        or value.shape not in ((), (*(1,) * (value.ndim - 1), value.size))
+    ):
         return None
     vector = np.broadcast_to(value.astype(np.float64).reshape(-1), (channels,))
     return (vector, np.zeros(channels)) if node.op == "Mul" else (np.ones(channels), vector)

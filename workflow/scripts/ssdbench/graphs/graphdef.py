@@ -89,16 +89,19 @@ def run_graph(
     return values
 
 
-def as_function(graph_def: GraphDef, name: str, dtype: Any, shape: Sequence[int], outputs: Sequence[str]) -> Any:
-    """A concrete function of one input: `name` is the placeholder that gets a [shape] of `dtype`."""
+def import_outputs(
+    graph_def: GraphDef, name: str, tensor: Any, outputs: Sequence[str], scope: str = ""
+) -> list[Any]:
+    """What `graph_def` makes of `tensor` in place of its node `name`: put into the graph under construction.
+
+    Only the nodes that `outputs` need come along.
+    """
     import tensorflow as tf
 
-    def imported(tensor: Any) -> list[Any]:
-        elements: list[Any] = tf.import_graph_def(
-            graph_def, input_map={f"{name}:0": tensor}, return_elements=[f"{o}:0" for o in outputs], name=""
-        )
-        return elements
-
-    return tf.compat.v1.wrap_function(imported, [tf.TensorSpec(list(shape), dtype, name=name)])
-
-
+    elements: list[Any] = tf.import_graph_def(
+        subgraph(graph_def, outputs, [name]),
+        input_map={f"{name}:0": tensor},
+        return_elements=[f"{output}:0" for output in outputs],
+        name=scope,
+    )
+    return elements

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssdbench.errors import UserError
-from ssdbench.graphs.graphdef import nodes_of, producer, run_graph, similar_names, subgraph
+from ssdbench.graphs.graphdef import import_outputs, nodes_of, producer, run_graph, similar_names, subgraph
 from ssdbench.outputs import Float32
 from ssdbench.registry import HeadLayout, ModelRow
 
@@ -19,6 +19,7 @@ PIXELS = "pixels"
 IMAGE = "image"
 BOX_ENCODINGS = "box_encodings"
 CLASS_SCORES = "class_scores"
+MODEL = "model"  # the scope of the nodes that are the published model's own
 
 
 def head_layout(row: ModelRow) -> HeadLayout:
@@ -65,11 +66,8 @@ def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path) -> GraphDef:
         pixels = tf.compat.v1.placeholder(tf.uint8, [None, size, size, 3], PIXELS)
         image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
         try:
-            boxes, scores = tf.import_graph_def(
-                inner,
-                input_map={f"{layout.image}:0": image},
-                return_elements=[f"{layout.box_encodings}:0", f"{layout.class_scores}:0"],
-                name="model",
+            boxes, scores = import_outputs(
+                graph_def, layout.image, image, [layout.box_encodings, layout.class_scores], MODEL
             )
         except ValueError as error:
             raise UserError(f"{source} cannot be cut at its heads: {error!s:.300}") from error
@@ -91,7 +89,9 @@ def _check_heads(heads: GraphDef, row: ModelRow, source: Path) -> None:
         key, found = "class_scores", f"{scores} instead of [N, {boxes[1]}, classes + 1]"
     else:
         return
-    raise UserError(f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}.")
+    raise UserError(
+        f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}."
+    )
 
 
 def _output_shapes(heads: GraphDef, size: int, source: Path) -> list[tuple[int, ...]]:
@@ -103,17 +103,6 @@ def _output_shapes(heads: GraphDef, size: int, source: Path) -> list[tuple[int, 
     except tf.errors.OpError as error:
         raise UserError(f"{source} does not run at {size}x{size} pixels: {error.message!s:.300}") from error
     return [output.shape for output in outputs]
-
-
-def with_image_input(heads: GraphDef, size: int) -> GraphDef:
-    """The same heads, whose input is the normalised `image` float32 [N, S, S, 3] instead of the pixels."""
-    import tensorflow as tf
-
-    inner = subgraph(heads, [BOX_ENCODINGS, CLASS_SCORES], [IMAGE])
-    image = inner.node.add(name=IMAGE, op="Placeholder")
-    image.attr["dtype"].type = tf.float32.as_datatype_enum
-    image.attr["shape"].shape.CopyFrom(tf.TensorShape([None, size, size, 3]).as_proto())
-    return inner
 
 
 def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
@@ -136,7 +125,9 @@ def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
     value = _computed(graph_def, row, layout)
     anchors = np.asarray(value, np.float32)
     if anchors.ndim < 2 or anchors.shape[-1] != 4 or anchors.size != 4 * anchors.shape[-2]:
-        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4].")
+        raise UserError(
+            f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4]."
+        )
     anchors = anchors.reshape(-1, 4)
     if not np.isfinite(anchors).all() or not (anchors[:, :2] < anchors[:, 2:]).all():
         raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives numbers that are not boxes.")

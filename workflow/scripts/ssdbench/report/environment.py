@@ -16,8 +16,8 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
             `detect` says beyond its own bookkeeping, and `card.versions`.
 
     Returns:
-        {cpu: text, sections: [{title, facts: [{key, values: [{text, cells}]}]}]}. A fact has one value with an
-        empty list of cells where all cells that recorded it agree; unsupported cells recorded nothing.
+        {cpu: text, sections: [{title, facts: [{key, values: [{text, cells}]}]}]}. A fact has one value with
+        an empty list of cells where all cells that recorded it agree; unsupported cells recorded nothing.
     """
     ran = {cell: run for cell, run in runs.items() if run["status"] != "unsupported"}
     provenance = {cell: run.get("provenance") or {} for cell, run in ran.items()}
@@ -33,7 +33,9 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
     sections = {
         "Machine": hosts,
         "Packages that ran": {cell: part.get("versions") or {} for cell, part in provenance.items()},
-        "Packages that converted": {cell: (run.get("card") or {}).get("versions") or {} for cell, run in ran.items()},
+        "Packages that converted": {
+            cell: (run.get("card") or {}).get("versions") or {} for cell, run in ran.items()
+        },
         "Runtime of each cell": runtime,
         "Provenance": rest,
     }
@@ -63,7 +65,10 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         elif isinstance(value, list | tuple):
             yield name, ", ".join(map(str, value)) if value else "none"
         elif value is not None and value != "":
-            yield name, {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+            yield (
+                name,
+                {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value),
+            )
 
 
 def _cpu(hosts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssdbench.report.words import accuracy, cell_name, quantity
 
-_CHARACTER = 0.62  # mean width of a character of a bold sans-serif face, in font sizes
+_CHARACTER = 0.68  # mean width of a character of a wide bold sans-serif face, in font sizes
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ def series_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(row["framework"] for row in rows))}
 
 
-def scatter(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas: Canvas) -> dict[str, Any] | None:
+def scatter(
+    rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas: Canvas
+) -> dict[str, Any] | None:
     """AP against median latency of one group's rows; None where no row has both.
 
-    The latency axis starts at zero; the AP axis does not, and spans at least 0.02. A whisker runs from p50 to p90.
+    The latency axis starts at zero; the AP axis does not, and spans at least 0.02. A whisker runs from p50 to
+    p90.
 
     Returns:
         {width, height, font, plot, x_ticks, y_ticks, marks, description}; all coordinates in figure units.
@@ -66,7 +69,7 @@ def scatter(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas
     def y_of(value: float) -> float:
         return plot.bottom - (plot.bottom - plot.top) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
 
-    marks = [
+    marks: list[dict[str, Any]] = [
         {
             "x": round(x_of(row["latency_p50_ms"]), 1),
             "x_p90": round(x_of(row["latency_p90_ms"]), 1) if row["latency_p90_ms"] is not None else None,
@@ -107,7 +110,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _place_labels(marks: list[dict[str, Any]], plot: _Box, canvas: Canvas) -> None:
-    """Give each mark's label the nearest free place around it; a label that lies far off gets a leader line."""
+    """Give each mark's label the nearest free place around it; one that lies far off gets a leader line."""
     half = 7.0
     taken = [_Box(mark["x"] - half, mark["y"] - half, mark["x"] + half, mark["y"] + half) for mark in marks]
     taken += [_Box(mark["x"], mark["y"] - 4, mark["x_p90"], mark["y"] + 4) for mark in marks if mark["x_p90"]]
@@ -122,7 +125,9 @@ def _place_labels(marks: list[dict[str, Any]], plot: _Box, canvas: Canvas) -> No
                 # The label's near edge, not its centre, lies at `distance` from the mark.
                 middle_x = mark["x"] + cos(angle) * (distance + width / 2)
                 middle_y = mark["y"] + sin(angle) * (distance + height / 2)
-                box = _Box(middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2)
+                box = _Box(
+                    middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2
+                )
                 outside = width * height - box.overlap(frame)
                 cost = 20 * outside + 10 * sum(box.overlap(other) for other in taken) + distance + step / 12
                 if best is None or cost < best[0]:

@@ -9,7 +9,7 @@ from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
 
 
 def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:
-    """Reference, fastest and smallest cell of one group, and how far apart the frameworks lie: [{label, figure, unit, words}]; what is unknown is left out.
+    """What a reader wants first of one group: [{label, figure, unit, words}]; what is unknown is left out.
 
     A cell whose timing is not valid is never called the fastest, and is not compared with.
     """
@@ -28,10 +28,17 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
         equal = [row for row in sized if row["model_mb"] < 1.01 * smallest["model_mb"]]
         # Files within 1 % count as equally small; the more accurate of them is named.
         smallest = max(equal, key=lambda row: row["AP"] or 0.0)
-        facts.append(_fact("Smallest", quantity(smallest["model_mb"]), "MB", cell_name(smallest) + _part(smallest, reference)))
+        facts.append(
+            _fact(
+                "Smallest",
+                quantity(smallest["model_mb"]),
+                "MB",
+                cell_name(smallest) + _part(smallest, reference),
+            )
+        )
     exact = [row["AP"] for row in rows if row["precision"] == "fp32" and row["AP"] is not None]
     if len(exact) > 1:
-        words = f"between the highest and the lowest AP of the {len(exact)} fp32 cells: what conversion alone costs"
+        words = f"between the highest and the lowest of {len(exact)} fp32 cells: what conversion alone costs"
         facts.append(_fact("Frameworks apart", f"{max(exact) - min(exact):.4f}", "AP", words))
     return facts
 
@@ -41,7 +48,12 @@ def _fact(label: str, figure: str, unit: str, words: str) -> dict[str, str]:
 
 
 def _speed_up(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
-    if reference is None or row is reference or not reference["latency_p50_ms"] or reference["timing_valid"] is False:
+    if (
+        reference is None
+        or row is reference
+        or not reference["latency_p50_ms"]
+        or reference["timing_valid"] is False
+    ):
         return ""
     times = ratio(reference["latency_p50_ms"] / row["latency_p50_ms"])
     return f", {times} times as fast as the reference"

@@ -34,8 +34,8 @@ def build_pictures(
 
     Returns:
         [{dataset, file_name, width, height, data_uri, truths: [{name, box, is_crowd}],
-        cells: {cell id: {boxes: [{name, score, box, is_match}], missed: [index of truth]}}}], boxes [x, y, w, h]
-        in pixels of the stored image. Only boxes that score SHOWN_SCORE or more are shown.
+        cells: {cell id: {boxes: [{name, score, box, is_match}], missed: [index of truth]}}}],
+        boxes [x, y, w, h] in pixels of the stored image. Only boxes that score SHOWN_SCORE or more are shown.
 
     Raises:
         UserError: a file is missing or unreadable.
@@ -81,8 +81,8 @@ def match_boxes(
         detections: COCO results, best score first. truths: COCO annotations. names: of the category ids.
 
     Returns:
-        {boxes: [{name, score, box, is_match}], missed: [index of a truth that no box of its class reached]}. A crowd
-        is never missed, and takes any number of boxes.
+        {boxes: [{name, score, box, is_match}], missed: [index of a truth that no box of its class reached]}.
+        A crowd is never missed, and takes any number of boxes.
     """
     from pycocotools import mask
 
@@ -100,7 +100,9 @@ def match_boxes(
             for index in free
             if truths[index]["category_id"] == row["category_id"] and overlaps[number, index] >= MATCH_IOU
         ]
-        hit = max(able, key=lambda index: (not truths[index].get("iscrowd"), overlaps[number, index]), default=None)
+        hit = max(
+            able, key=lambda index: (not truths[index].get("iscrowd"), overlaps[number, index]), default=None
+        )
         if hit is not None and not truths[hit].get("iscrowd"):
             free.remove(hit)
         boxes.append(

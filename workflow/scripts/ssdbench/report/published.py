@@ -22,9 +22,13 @@ def load_published(path: Path) -> dict[str, Any]:
     document: dict[str, Any] = read_yaml(path)
     for row in document["rows"]:
         if row["source"] not in document["sources"]:
-            raise UserError(f"{path}: the row {row['id']} names the source {row['source']!r}, which is not under sources.")
+            raise UserError(
+                f"{path}: the row {row['id']} names the source {row['source']!r}, which is not under sources."
+            )
         if row["values"] is not None and len(row["values"]) != len(METRICS):
-            raise UserError(f"{path}: the row {row['id']} has {len(row['values'])} values; give the {len(METRICS)} of COCO.")
+            raise UserError(
+                f"{path}: the row {row['id']} has {len(row['values'])} values; COCO has {len(METRICS)}."
+            )
     return document
 
 
@@ -73,7 +77,8 @@ def _why_missing(row: Mapping[str, Any] | None) -> str:
 
 def _metrics(values: Sequence[float] | None, row: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     pairs = []
-    for name, stated in zip(METRICS, values or [None] * len(METRICS), strict=True):
+    published: Sequence[float | None] = values if values is not None else [None] * len(METRICS)
+    for name, stated in zip(METRICS, published, strict=True):
         ours = row[name] if row else None
         difference = None if stated is None or ours is None else ours - stated
         pairs.append({"name": name, "published": stated, "ours": ours, "difference": difference})

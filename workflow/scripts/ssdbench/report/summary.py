@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.files import write_json, write_text
-from ssdbench.report.findings import findings
 from ssdbench.report.environment import describe_environment
+from ssdbench.report.findings import findings
 from ssdbench.report.published import match_published
 from ssdbench.report.words import DASH, METRICS, cell_name, count, shown
 
@@ -35,10 +35,11 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         context: what the cells share:
             `kind`: `dataset` or `published`; `tag`: the dataset tag, or `published`;
             `images`: the image lists (images.json), one per dataset tag of the runs;
-            `reference`: {framework, precision}; `models`: {name: {title, licence, trained_on, source, references}};
+            `reference`: {framework, precision};
+            `models`: {name: {title, licence, trained_on, source, references}};
             `protocols`: {name: {summary, differences}}; `published`: as `load_published` gives it;
             `config`: the configuration used; `first_use`: [{name, sha256}] files trusted on first use;
-            `licences`: [{what, licence}] of data sets; `made`: when, as text.
+            `licences`: [{what, licence}] of datasets and models; `made`: when, as text.
             All but `kind`, `tag` and `reference` may be left out.
 
     Returns:
@@ -89,8 +90,9 @@ def summary_csv(summary: Mapping[str, Any]) -> str:
 def summary_markdown(summary: Mapping[str, Any]) -> str:
     """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
     columns = {
-        "AP": "AP", "AP_change": "change", "AP50": "AP50", "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms",
-        "throughput_ips": "images/s", "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
+        "AP": "AP", "AP_change": "change", "AP50": "AP50",
+        "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "images/s",
+        "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
     }  # fmt: skip
     by_id = {row["id"]: row for row in summary["rows"]}
     lines = [f"# Results on {_markdown(summary['tag'])}", ""]
@@ -111,8 +113,8 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
 
 
 SAMPLE_NOTE = (
-    "This is the embedded sample, not COCO. Its scenes are composed from a few free photographs, so they depend on "
-    "one another: no cell gets a verdict, and no AP here may be set beside a published one."
+    "This is the embedded sample, not COCO. Its scenes are composed from a few free photographs, so they "
+    "depend on one another: no cell gets a verdict, and no AP here may be set beside a published one."
 )
 
 
@@ -121,7 +123,8 @@ def row_notes(row: Mapping[str, Any]) -> list[str]:
     notes = []
     if row["status"] != "ok":
         log = f" Log: {row['log']}" if row["log"] else ""
-        notes.append(f"{cell_name(row)} is {row['status']}: {_sentence(row['reason'])}{log}")
+        verb = "failed" if row["status"] == "failed" else f"is {row['status']}"
+        notes.append(f"{cell_name(row)} {verb}: {_sentence(row['reason'])}{log}")
     if row["timing_valid"] is False and row["latency_p50_ms"] is not None:
         notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(row['timing_reason'])}")
     return notes
@@ -134,7 +137,9 @@ def _sentence(text: str) -> str:
 
 def _flagged(row: Mapping[str, Any], column: str) -> str:
     text = shown(row, column) or DASH
-    return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
+    return (
+        f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
+    )
 
 
 def _markdown(text: str) -> str:
@@ -186,7 +191,7 @@ def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str
     reasons = {"*": "not measured"}
     metrics, timing = run.get("metrics") or {}, run.get("timing") or {}
     if scores["AP"] is not None:
-        reasons |= {name: "no object of this size in the ground truth" for name in METRICS}
+        reasons |= dict.fromkeys(METRICS, "no object of this size in the ground truth")
     elif metrics.get("reason"):
         reasons |= dict.fromkeys(METRICS, metrics["reason"])
     if timing.get("reason"):
@@ -224,11 +229,12 @@ def _groups(rows: Sequence[dict[str, Any]], context: Mapping[str, Any]) -> list[
 
 
 def _set_changes(rows: Sequence[dict[str, Any]], reference: dict[str, Any] | None, name: str) -> str:
-    """Set each row's change from the reference; returns why there is none to compare with, or an empty text."""
+    """Set each row's change from the reference; returns why there are none, or an empty text."""
     if reference is None:
         reason = f"the reference cell, {name}, is not among the cells of this group"
     elif reference["AP"] is None:
-        reason = f"the reference cell, {name}, has no AP ({reference['missing'].get('AP', reference['missing']['*'])})"
+        why = reference["missing"].get("AP", reference["missing"]["*"])
+        reason = f"the reference cell, {name}, has no AP ({why})"
     else:
         reason = ""
     for row in rows:
@@ -274,6 +280,8 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
-        "timing": {key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None},
+        "timing": {
+            key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None
+        },
         "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
     }

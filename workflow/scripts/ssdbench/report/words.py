@@ -60,7 +60,7 @@ def accuracy(value: float) -> str:
 
 
 def change(value: float) -> str:
-    """A signed difference of two APs, three decimals, with a true minus sign; what rounds to zero has no sign."""
+    """A signed difference of two APs, three decimals, a true minus sign; what rounds to zero has no sign."""
     text = f"{abs(value):.3f}"
     if text == "0.000":
         return "0.000"

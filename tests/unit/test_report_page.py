@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from ssdbench.report.figures import Canvas, scatter, series_of
+from ssdbench.report.page import render_page
+from ssdbench.report.summary import build_summary
+from support.report_cells import HOST, make_context, make_run, unready
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
+LOADS = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
+
+
+class Elements(HTMLParser):
+    """The start tags of a page with their attributes, and the text of its elements by tag."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self._open, []).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def picture(**changes: Any) -> dict[str, Any]:
+    boxes = [{"name": "cat", "score": 0.9, "box": [1, 2, 30, 40], "is_match": True}]
+    whole = {
+        "dataset": "local",
+        "file_name": "a.jpg",
+        "width": 640,
+        "height": 480,
+        "data_uri": "data:image/jpeg;base64,AAAA",
+        "truths": [{"name": "cat", "box": [0, 0, 30, 40], "is_crowd": False}],
+        "cells": {"local/ssdlite_mobilenet_v2/heads/tensorflow/fp32": {"boxes": boxes, "missed": []}},
+    }
+    return {**whole, **changes}
+
+
+def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = None, **context: Any) -> str:
+    return render_page(
+        build_summary(runs, make_context(**context)), [picture()] if pictures is None else pictures
+    )
+
+
+def matrix() -> list[dict[str, Any]]:
+    disturbed = make_run("onnxruntime", "fp16", p50=19.7)
+    disturbed["timing"] |= {"timing_valid": False, "timing_reason": "drift of 31 %"}
+    return [
+        make_run(p50=34.2),
+        unready("unsupported", "no fp16 in this framework", "tensorflow", "fp16"),
+        make_run("tflite", p50=11.3),
+        unready("failed", "the converter ran too long", "tflite", "int8"),
+        disturbed,
+    ]
+
+
+def test_the_page_names_no_file_to_load() -> None:
+    page = Elements(
+        page_of(matrix(), models={"ssdlite_mobilenet_v2": {"source": "https://example.org/m.tar.gz"}})
+    )
+    for tag, attributes in page.tags:
+        loaded = {
+            value for name, value in attributes.items() if name in LOADS or (tag == "link" and name == "href")
+        }
+        assert all(value.startswith("data:") for value in loaded), (tag, loaded)
+        assert not attributes.keys() & {"style", "onclick", "onload", "onerror"}, tag
+    styles = " ".join(page.texts["style"])
+    assert "url(" not in styles and "@import" not in styles
+    assert [attributes["href"] for attributes in page.all("a") if not attributes["href"].startswith("#")] == [
+        "https://example.org/m.tar.gz"
+    ]
+
+
+def test_the_policy_allows_just_the_pages_own_style_and_script() -> None:
+    page = page_of(matrix())
+    policy = next(
+        m["content"] for m in Elements(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'" and rules["img-src"] == "data:"
+    for name, pattern in {
+        "style-src": r"<style>(.*?)</style>",
+        "script-src": r"<script>(.*?)</script>",
+    }.items():
+        (text,) = re.findall(pattern, page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[name] == f"'sha256-{digest}'"
+
+
+def test_hostile_text_stays_text() -> None:
+    runs = [make_run(HOSTILE, model=HOSTILE), unready("failed", HOSTILE, "tflite", HOSTILE, model=HOSTILE)]
+    runs[0]["metrics"]["per_class"][0]["name"] = HOSTILE
+    runs[0]["provenance"] = {"host": {"cpu": HOSTILE, HOSTILE: HOSTILE}}
+    runs[0]["card"] |= {"file": HOSTILE, "notes": [HOSTILE]}
+    shown = picture(file_name=HOSTILE, truths=[{"name": HOSTILE, "box": [0, 0, 1, 1], "is_crowd": False}])
+    shown["cells"] = {build_summary(runs, make_context())["rows"][0]["id"]: {"boxes": [], "missed": [0]}}
+    page = page_of(
+        runs,
+        [shown],
+        tag=HOSTILE,
+        made=HOSTILE,
+        models={
+            HOSTILE: {
+                "title": HOSTILE,
+                "licence": HOSTILE,
+                "source": "javascript:alert(1)",
+                "references": [HOSTILE],
+            }
+        },
+        config={HOSTILE: HOSTILE},
+        first_use=[{"name": HOSTILE, "sha256": HOSTILE}],
+        licences=[{"what": HOSTILE, "licence": HOSTILE}],
+        protocols={"heads": {"summary": HOSTILE}},
+    )
+    elements = Elements(page)
+    assert len(elements.all("img")) == 1
+    assert len(elements.all("script")) == 2
+    assert not any("onerror" in attributes for _, attributes in elements.tags)
+    assert not any(attributes.get("href", "").startswith("javascript:") for attributes in elements.all("a"))
+    assert HOSTILE in "".join(elements.texts["code"])
+
+
+def test_picture_data_come_back_from_the_page_as_they_went_in() -> None:
+    shown = picture(file_name="</script><!-- & \u2028")
+    page = page_of(matrix(), [shown])
+    (text,) = re.findall(r'<script type="application/json" id="picture-data">(.*?)</script>', page, re.DOTALL)
+    assert json.loads(text)["pictures"][0]["file_name"] == shown["file_name"]
+    assert json.loads(text)["pictures"][0]["cells"] == shown["cells"]
+
+
+def test_missing_numbers_are_dashes_with_the_reason() -> None:
+    page = page_of(matrix())
+    row = re.search(r"<tr class=\"failed\">.*?</tr>", page, re.DOTALL)
+    assert row is not None
+    cells = re.findall(r"<td class=\"number[^>]*>(.*?)</td>", row[0], re.DOTALL)
+    assert len(cells) == 8
+    assert all('title="failed: the converter ran too long">–<' in cell for cell in cells)
+    assert "data-value" not in row[0]
+
+
+def test_reasons_and_logs_can_be_read_without_a_mouse() -> None:
+    notes = re.findall(r'<ul class="notes">(.*?)</ul>', page_of(matrix()), re.DOTALL)[0]
+    assert "TFLite int8 failed: the converter ran too long. Log: logs/convert.log" in notes
+    assert "TensorFlow fp16 is unsupported: no fp16 in this framework." in notes
+    assert "The timing of ONNX Runtime fp16 is not valid: drift of 31 %." in notes
+
+
+def test_a_timing_that_is_not_valid_is_struck_out() -> None:
+    page = page_of(matrix())
+    assert re.search(r'<s title="drift of 31 %">19\.7</s>', page)
+    assert not re.search(r"<s[^>]*>34\.2</s>", page)
+
+
+def test_each_group_has_a_table_of_its_own() -> None:
+    page = page_of([make_run(), make_run(protocol="graph"), make_run("tflite", protocol="graph")])
+    tables = re.findall(r"<table>\s*<caption id=\"g\d-caption\">.*?</table>", page, re.DOTALL)
+    assert [table.count('scope="row"') for table in tables] == [1, 2]
+
+
+def test_tables_have_captions_and_headings_with_a_scope() -> None:
+    page = page_of(matrix())
+    elements = Elements(page)
+    assert len(elements.all("caption")) == len(elements.all("table")) > 4
+    assert all(attributes.get("scope") in ("row", "col") for attributes in elements.all("th"))
+    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = " ".join(attributes.get("aria-labelledby", "") for _, attributes in elements.tags).split()
+    assert set(named) <= set(ids)
+
+
+def test_only_the_sample_has_the_banner() -> None:
+    images = [{"tag": "sample", "dataset": "sample", "images": [], "notes": []}]
+    sentence = "This is the embedded sample, not COCO, and it carries no verdict."
+    assert sentence in page_of([make_run(dataset="sample")], tag="sample", images=images)
+    assert sentence not in page_of([make_run()])
+
+
+def test_a_checksum_trusted_on_first_use_is_flagged() -> None:
+    page = page_of([make_run()], first_use=[{"name": "checkpoint.tar.gz", "sha256": "0f" * 32}])
+    assert "Trusted on first use" in page and "0f" * 32 in page
+    assert "Trusted on first use" not in page_of([make_run()])
+
+
+def test_a_page_of_nothing_but_failures_stands() -> None:
+    runs = [
+        unready("failed", "no network", "tensorflow", "fp32"),
+        unready("failed", "no network", "tflite", "fp32"),
+    ]
+    page = page_of(runs, [])
+    assert "No cell of this group has both an AP and a latency." in page
+    assert "no network" in page
+
+
+def test_classes_without_objects_have_no_line() -> None:
+    page = page_of([make_run()])
+    assert '<th scope="row">cat</th>' in page
+    assert "hair drier" not in page
+
+
+def test_the_machine_is_told_once() -> None:
+    page = page_of(matrix())
+    assert f"on {HOST['cpu']}." in page
+    assert "avx512f, avx512_vnni" in page
+
+
+def rows_of(points: list[tuple[float, float]]) -> list[dict[str, Any]]:
+    runs = []
+    for number, (latency, score) in enumerate(points):
+        runs.append(make_run(f"framework{number}", p50=latency, scores=(score, *[0.1] * 11)))
+    return build_summary(runs, make_context())["rows"]
+
+
+def test_marks_lie_where_their_numbers_say() -> None:
+    canvas = Canvas(700, 400)
+    rows = rows_of([(10.0, 0.30), (20.0, 0.30), (10.0, 0.25)])
+    figure = scatter(rows, series_of(rows), canvas)
+    assert figure is not None
+    first, right, below = figure["marks"]
+    assert right["y"] == first["y"] and below["x"] == first["x"]
+    assert below["y"] > first["y"]
+    origin = figure["plot"]["left"]
+    assert (right["x"] - origin) == pytest.approx(2 * (first["x"] - origin), abs=0.2)
+    assert figure["x_ticks"][0] == {"at": origin, "text": "0"}
+
+
+def test_labels_stay_inside_and_apart_where_marks_coincide() -> None:
+    canvas = Canvas(700, 400)
+    rows = rows_of(
+        [(11.0, 0.3016), (11.2, 0.3016), (11.4, 0.3015), (11.3, 0.3017), (34.0, 0.3016), (6.0, 0.29)]
+    )
+    figure = scatter(rows, series_of(rows), canvas)
+    assert figure is not None
+    boxes = []
+    for mark in figure["marks"]:
+        half = 0.34 * canvas.font * len(mark["text"])
+        label = mark["label"]
+        boxes.append(
+            (
+                label["x"] - half,
+                label["y"] - 0.55 * canvas.font,
+                label["x"] + half,
+                label["y"] + 0.55 * canvas.font,
+            )
+        )
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0 and top >= 0 and right <= canvas.width and bottom <= canvas.height
+        for other in boxes[:number]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+
+
+def test_no_figure_without_a_latency() -> None:
+    run = make_run(timing={"status": "failed", "reason": "killed", "log": ""})
+    rows = build_summary([run], make_context())["rows"]
+    assert scatter(rows, series_of(rows), Canvas(700, 400)) is None

@@ -1,0 +1,167 @@
+"""Is a converted artifact still the same detector? Compared with the uncut model's heads in TensorFlow fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssdbench.errors import UserError
+from ssdbench.nms import NmsSettings, suppress
+from ssdbench.outputs import Finished, Float32, Heads, Int64, UInt8
+from ssdbench.registry import GraphNms
+from ssdbench.runtimes.base import Session
+
+SCORED = 0.3  # anchors and detections above this score count
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a check: `value` must be at most `limit`, or at least where `least`."""
+
+    name: str
+    value: float
+    limit: float
+    least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure is inside its limit; NaN never is."""
+        return self.value >= self.limit if self.least else self.value <= self.limit
+
+
+def require(figures: Sequence[Figure], compared: str, images: int) -> dict[str, Any]:
+    """The card's record of a check whose figures all hold.
+
+    Raises:
+        UserError: one does not; the message has the figures.
+    """
+    failed = [figure for figure in figures if not figure.holds]
+    if failed:
+        words = "; ".join(
+            f"{f.name} is {f.value:.4g}, and {'at least' if f.least else 'at most'} {f.limit:g} is allowed"
+            for f in failed
+        )
+        raise UserError(f"The converted model differs too much from {compared} on {images} images: {words}.")
+    return {
+        "compared": compared,
+        "images": images,
+        "figures": {figure.name: float(figure.value) for figure in figures},
+        "limits": {figure.name: figure.limit for figure in figures},
+    }
+
+
+def run_all(session: Session, pixels: Sequence[UInt8]) -> list[Any]:
+    """The session's output of each image [S, S, 3], one by one."""
+    return [session.run(image[np.newaxis]) for image in pixels]
+
+
+def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[Heads]) -> list[Figure]:
+    """Figures of heads against the reference's, image by image.
+
+    fp32 and fp16: largest absolute differences. int8: of the anchors whose best class scores above
+    0.3 in the reference, the share with the same best class, and the mean change of that class's score.
+    """
+    if any(
+        a.encodings.shape != b.encodings.shape or a.scores.shape != b.scores.shape
+        for a, b in zip(reference, outputs, strict=True)
+    ):
+        raise UserError("The converted model's heads have another shape than the source's.")
+    if precision == "int8":
+        return _class_agreement(reference, outputs)
+    encodings, scores = {"fp32": (1e-3, 1e-3), "fp16": (0.5, 0.05)}[precision]
+    pairs = list(zip(reference, outputs, strict=True))
+    return [
+        Figure(
+            "largest difference of box encodings",
+            float(np.max([np.abs(a.encodings - b.encodings).max() for a, b in pairs])),
+            encodings,
+        ),
+        Figure(
+            "largest difference of class scores",
+            float(np.max([np.abs(a.scores - b.scores).max() for a, b in pairs])),
+            scores,
+        ),
+    ]
+
+
+def _class_agreement(reference: Sequence[Heads], outputs: Sequence[Heads]) -> list[Figure]:
+    same, changes = [], []
+    for expected, found in zip(reference, outputs, strict=True):
+        wanted, got = expected.scores[0, :, 1:], found.scores[0, :, 1:]
+        best = wanted.argmax(axis=1)
+        rows = np.flatnonzero(wanted.max(axis=1) > SCORED)
+        same += list(best[rows] == got[rows].argmax(axis=1))
+        changes += list(np.abs(wanted[rows, best[rows]] - got[rows, best[rows]]))
+    if not same:
+        raise UserError(
+            f"No anchor scores above {SCORED} on {len(reference)} calibration images, so an int8 model cannot be "
+            "checked: use more calibration images, with objects that the model knows."
+        )
+    return [
+        Figure(
+            f"share of anchors above {SCORED} with the same class", float(np.mean(same)), 0.95, least=True
+        ),
+        Figure(f"mean change of the score of anchors above {SCORED}", float(np.mean(changes)), 0.15),
+    ]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Detections of one image: corners float32 [K, 4], classes int64 [K], scores float32 [K]."""
+
+    corners: Float32
+    class_ids: Int64
+    scores: Float32
+
+
+def compare_detections(
+    precision: str,
+    reference: Sequence[Heads],
+    outputs: Sequence[Finished],
+    anchors: Float32,
+    box_coder: Sequence[float],
+    nms: GraphNms,
+) -> list[Figure]:
+    """The figure of finished detections against the reference's heads with our own suppression.
+
+    It is the share of confident detections, of both sides, that have a partner of the same class on the
+    other side: IoU 0.9 at fp32, 0.5 at int8. Confident is above the graph's threshold (at least 0.3) and by
+    a margin, so that a score that falls just below the threshold is no difference.
+    """
+    iou, margin, limit = (0.5, 0.15, 0.9) if precision == "int8" else (0.9, 0.01, 0.99)
+    settings = NmsSettings(nms.score, nms.iou, nms.max)
+    confident = max(SCORED, nms.score) + margin
+    partners: list[bool] = []
+    for heads, finished in zip(reference, outputs, strict=True):
+        kept = suppress(heads.encodings[0], heads.scores[0], anchors, box_coder, settings)
+        count = int(finished.counts[0])
+        expected = _Found(kept.corners, kept.class_ids, kept.scores)
+        found = _Found(finished.boxes[0, :count], finished.class_ids[0, :count], finished.scores[0, :count])
+        partners += _have_partners(expected, found, iou, confident)
+        partners += _have_partners(found, expected, iou, confident)
+    if not partners:
+        raise UserError(
+            f"Nothing is detected above {confident} on {len(reference)} calibration images, so the converted model "
+            "cannot be checked: use more calibration images, with objects that the model knows."
+        )
+    name = f"share of detections above {confident:.2f} with a partner at IoU {iou}"
+    return [Figure(name, float(np.mean(partners)), limit, least=True)]
+
+
+def _have_partners(some: _Found, others: _Found, iou: float, confident: float) -> list[bool]:
+    chosen = some.scores > confident
+    corners, classes = some.corners[chosen][:, np.newaxis], some.class_ids[chosen][:, np.newaxis]
+    low = np.maximum(corners[..., :2], others.corners[:, :2])
+    high = np.minimum(corners[..., 2:], others.corners[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    together = _areas(corners) + _areas(others.corners) - shared
+    fits = (shared >= iou * together) & (classes == others.class_ids)
+    return [bool(fit) for fit in fits.any(axis=1)]
+
+
+def _areas(corners: Float32) -> Float32:
+    areas: Float32 = np.prod(corners[..., 2:] - corners[..., :2], axis=-1)
+    return areas

@@ -1,0 +1,242 @@
+"""The one way from a model's own file to a checked artifact."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssdbench.anchors import standard_anchors
+from ssdbench.errors import UserError
+from ssdbench.files import sha256_file, write_bytes
+from ssdbench.graphs import check
+from ssdbench.graphs.card import contents_of
+from ssdbench.graphs.folding import fold
+from ssdbench.graphs.heads import (
+    BOX_ENCODINGS,
+    CLASS_SCORES,
+    PIXELS,
+    anchors_of,
+    cut_heads,
+    head_layout,
+)
+from ssdbench.graphs.source import load_graph
+from ssdbench.graphs.support import unsupported_reason
+from ssdbench.host import package_versions
+from ssdbench.outputs import Float32, Heads, UInt8
+from ssdbench.registry import ModelRow
+from ssdbench.runtimes import open_session
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+_LOG = logging.getLogger(__name__)
+
+_FILES = {"tensorflow": "model.pb", "tflite": "model.tflite", "onnxruntime": "model.onnx"}
+_PACKAGES = {
+    "tensorflow": ("tensorflow",),
+    "tflite": ("tensorflow", "ai-edge-litert"),
+    "onnxruntime": ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
+}
+_HEADS = (BOX_ENCODINGS, CLASS_SCORES)
+
+
+@dataclass(frozen=True)
+class _Detector:
+    """The cut model: `plain` heads as published, `heads` the same folded, anchors float32 [A, 4]."""
+
+    row: ModelRow
+    plain: GraphDef
+    heads: GraphDef
+    anchors: Float32
+
+
+def convert(
+    row: ModelRow,
+    source: Path,
+    graph_kind: str,
+    framework: str,
+    precision: str,
+    calibration_pixels: Callable[[], Iterable[UInt8]],
+    reduce_range: bool,
+    destination: Path,
+) -> dict[str, Any]:
+    """Make one artifact of a model, check it, and only then put its file into `destination`.
+
+    Args:
+        source: the model's own file (model.json, frozen graph, or the finished file).
+        calibration_pixels: gives the images to check with, and to calibrate int8 with: uint8 RGB [S, S, 3].
+        reduce_range: 7-bit weights in int8 ONNX files, for CPUs without VNNI.
+
+    Returns:
+        The card, but for status, reason, log, calibration and source_sha256, which the caller knows.
+
+    Raises:
+        UserError: the artifact is unsupported, the source is not what the registry says, or the converted
+            model differs too much from the source.
+    """
+    reason = unsupported_reason(row, graph_kind, framework, precision)
+    if reason:
+        raise UserError(f"This artifact of {row.name} cannot be made: {reason}.")
+    pixels = list(calibration_pixels())
+    if not pixels:
+        raise UserError("There are no images to check the converted model with: give at least one.")
+    notes: list[str] = []
+    anchors: Float32 | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _FILES[framework]
+        if row.given is not None or (row.format, graph_kind, framework) == (
+            "frozen_graph",
+            "graph",
+            "tensorflow",
+        ):
+            path.write_bytes(source.read_bytes())
+            notes.append("the published file, untouched")
+            figures, anchors = _check_published(row, path, graph_kind, framework, pixels[:1])
+        else:
+            detector = _detector(row, source)
+            _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
+            path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+            notes += _notes(framework, precision, reduce_range)
+            _LOG.info("Checking it on %d images.", len(pixels))
+            figures = _check_converted(detector, path, graph_kind, framework, precision, pixels)
+            anchors = detector.anchors if graph_kind == "heads" else None
+        contents = contents_of(framework, path)
+        card = {
+            "graph_kind": graph_kind,
+            "framework": framework,
+            "precision": precision,
+            "file": path.name,
+            "size": path.stat().st_size,
+            "sha256": sha256_file(path),
+            "input": contents.input,
+            "input_size": row.input_size,
+            "anchors": None if anchors is None else anchors.tolist(),
+            "box_coder": list(row.heads.box_coder) if row.heads else [10.0, 10.0, 5.0, 5.0],
+            "ops": contents.ops,
+            "int8_share": contents.int8_share,
+            "notes": notes,
+            "check": figures,
+            "versions": package_versions(_PACKAGES[framework]),
+        }
+        write_bytes(destination / path.name, path.read_bytes())
+    return card
+
+
+def _detector(row: ModelRow, source: Path) -> _Detector:
+    graph_def = load_graph(row, source)
+    plain = cut_heads(graph_def, row, source)
+    return _Detector(row, plain, fold(plain, list(_HEADS)), anchors_of(graph_def, row, source))
+
+
+def _tensorflow_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    graph_def = detector.heads if graph_kind == "heads" else _detection_graph(detector)
+    data: bytes = graph_def.SerializeToString(deterministic=True)
+    return data
+
+
+def _tflite_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    from ssdbench.graphs.to_tflite import convert_tflite, detection_ending, heads_alone
+
+    row = detector.row
+    ending = heads_alone if graph_kind == "heads" else detection_ending(detector.anchors, row)
+    return convert_tflite(detector.heads, ending, row, precision, pixels)
+
+
+def _onnx_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    from ssdbench.graphs.detection import IMAGE_TENSOR, OUTPUTS
+    from ssdbench.graphs.to_onnx import onnx_of, to_fp16, to_int8
+
+    if graph_kind == "heads":
+        model = onnx_of(detector.heads, PIXELS, _HEADS)
+    else:
+        model = onnx_of(_detection_graph(detector), IMAGE_TENSOR, OUTPUTS)
+    if precision == "fp16":
+        model = to_fp16(model)
+    if precision == "int8":
+        model = to_int8(model, pixels, reduce_range)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+_WRITERS = {"tensorflow": _tensorflow_file, "tflite": _tflite_file, "onnxruntime": _onnx_file}
+
+
+def _detection_graph(detector: _Detector) -> GraphDef:
+    from ssdbench.graphs.detection import detection_graph
+
+    return detection_graph(detector.heads, detector.anchors, detector.row)
+
+
+def _notes(framework: str, precision: str, reduce_range: bool) -> list[str]:
+    notes = {
+        ("tflite", "fp16"): ["fp16 stored, fp32 computed"],
+        ("onnxruntime", "fp16"): [
+            "fp16 stored; where the CPU has no fp16 kernels, ONNX Runtime casts to fp32"
+        ],
+        ("onnxruntime", "int8"): [
+            "weights in 7 bits (reduce_range)" if reduce_range else "weights in 8 bits"
+        ],
+    }
+    return list(notes.get((framework, precision), []))
+
+
+def _check_converted(
+    detector: _Detector, path: Path, graph_kind: str, framework: str, precision: str, pixels: Sequence[UInt8]
+) -> dict[str, Any]:
+    reference = _reference(detector, path.with_name("reference.pb"), pixels)
+    outputs = check.run_all(open_session(framework, path, 1), pixels)
+    if graph_kind == "heads":
+        figures = check.compare_heads(precision, reference, outputs)
+        return check.require(figures, "the source's heads in TensorFlow fp32", len(pixels))
+    row = detector.row
+    figures = check.compare_detections(
+        precision, reference, outputs, detector.anchors, head_layout(row).box_coder, row.graph_nms
+    )
+    return check.require(
+        figures, "the source's heads in TensorFlow fp32 with our own suppression", len(pixels)
+    )
+
+
+def _reference(detector: _Detector, path: Path, pixels: Sequence[UInt8]) -> list[Heads]:
+    path.write_bytes(detector.plain.SerializeToString())
+    return check.run_all(open_session("tensorflow", path, 1), pixels)
+
+
+def _check_published(
+    row: ModelRow, path: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8]
+) -> tuple[dict[str, Any], Float32 | None]:
+    """Does a published file run, and give what the registry says? Its anchors, where it has heads.
+
+    Raises:
+        UserError: it does not.
+    """
+    session = open_session(framework, path, 1)
+    if session.graph_kind != graph_kind:
+        raise UserError(
+            f"The file of {row.name} is a `{session.graph_kind}` file, and the registry says "
+            f"`{graph_kind}`: correct models.{row.name}.given."
+        )
+    (output,) = check.run_all(session, pixels)
+    anchors = None
+    if isinstance(output, Heads):
+        anchors = standard_anchors()
+        if output.encodings.shape[1] != len(anchors):
+            raise UserError(
+                f"The file of {row.name} has {output.encodings.shape[1]} anchors, and only the standard "
+                f"{len(anchors)} are known for finished files: give it as a frozen graph with `heads.anchors`."
+            )
+    if not np.isfinite(output.scores).all():
+        raise UserError(f"The file of {row.name} gives scores that are not numbers.")
+    return {"compared": "nothing: the published file is used untouched; it runs", "images": 1}, anchors

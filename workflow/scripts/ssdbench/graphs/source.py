@@ -1,0 +1,50 @@
+"""A model's own file, in whatever format it is published, as a TensorFlow GraphDef."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssdbench.errors import UserError
+from ssdbench.graphs.tfjs import read_tfjs
+from ssdbench.registry import ModelRow
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+_LARGEST_GRAPH = (2 << 30) - 1  # bytes; protobuf reads no message of 2 GiB
+
+
+def load_graph(row: ModelRow, source: Path) -> GraphDef:
+    """The GraphDef of a row of format `tfjs` (`source` is its model.json) or `frozen_graph`.
+
+    Raises:
+        UserError: the file is missing, too large, damaged or not a graph, or the format has no GraphDef.
+    """
+    if row.format == "tfjs":
+        return read_tfjs(source)
+    if row.format == "frozen_graph":
+        return _read_frozen_graph(source)
+    raise UserError(
+        f"The model {row.name} is a finished file of format {row.format}, from which nothing can be converted."
+    )
+
+
+def _read_frozen_graph(source: Path) -> GraphDef:
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    if not source.is_file():
+        raise UserError(f"{source} does not exist: fetch the model again.")
+    if source.stat().st_size > _LARGEST_GRAPH:
+        raise UserError(f"{source} is larger than 2 GiB, more than a frozen graph can be: give another file.")
+    graph_def: GraphDef = tf.compat.v1.GraphDef()
+    try:
+        graph_def.ParseFromString(source.read_bytes())
+    except DecodeError as error:
+        raise UserError(
+            f"{source} is not a TensorFlow frozen graph, or it is damaged: fetch the model again."
+        ) from error
+    if not graph_def.node:
+        raise UserError(f"{source} holds no graph: it must be a frozen graph (.pb with its weights inside).")
+    return graph_def
