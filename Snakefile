@@ -23,9 +23,9 @@ rule all:
 
 
 rule fetch:
-    localrule: True
     input:
         PLAN.fetched_files,
+    localrule: True
 
 
 rule models:
@@ -41,3 +41,11 @@ rule detections:
 rule report:
     input:
         PLAN.pages,
+
+
+onsuccess:
+    print(where_reports_lie())
+
+
+onerror:
+    print(where_reports_lie())

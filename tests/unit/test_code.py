@@ -11,7 +11,8 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 
 def names(script: str) -> set[str]:
     return {
-        file.relative_to(SCRIPTS / "ssdbench").as_posix() for file in module_files(SCRIPTS / script, SCRIPTS / "ssdbench")
+        file.relative_to(SCRIPTS / "ssdbench").as_posix()
+        for file in module_files(SCRIPTS / script, SCRIPTS / "ssdbench")
     }
 
 
@@ -33,4 +34,8 @@ def test_imports_inside_functions_count_and_other_packages_do_not(tmp_path) -> N
     (package / "b.py").write_text("")
     (package / "c.py").write_text("")
     (tmp_path / "script.py").write_text("import os\nfrom pkg.a import f\n")
-    assert [file.name for file in module_files(tmp_path / "script.py", package)] == ["__init__.py", "a.py", "b.py"]
+    assert [file.name for file in module_files(tmp_path / "script.py", package)] == [
+        "__init__.py",
+        "a.py",
+        "b.py",
+    ]

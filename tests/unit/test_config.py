@@ -98,7 +98,11 @@ _VALUES = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(read_yaml(SCHEMA)["properties"])) | st.text(max_size=6), _VALUES, max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(read_yaml(SCHEMA)["properties"])) | st.text(max_size=6), _VALUES, max_size=4
+    )
+)
 def test_any_config_plans_a_matrix_or_is_refused_with_a_sentence(config: dict[str, Any]) -> None:
     try:
         plan = load_plan(merge(read_yaml(SHIPPED), config), ROOT, {})

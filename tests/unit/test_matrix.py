@@ -24,7 +24,10 @@ def test_the_default_matrix_runs_seven_cells_and_says_why_two_do_not() -> None:
     plan = plan_of({})
     cells = {(cell.name.framework, cell.name.precision): cell.unsupported for cell in plan.cells}
     assert len(cells) == 9
-    assert {name for name, reason in cells.items() if reason} == {("tensorflow", "fp16"), ("tensorflow", "int8")}
+    assert {name for name, reason in cells.items() if reason} == {
+        ("tensorflow", "fp16"),
+        ("tensorflow", "int8"),
+    }
 
 
 def test_int8_needs_calibration_images_where_the_dataset_is_local(tmp_path: Path) -> None:
@@ -52,7 +55,12 @@ def test_published_rows_are_one_cell_each_and_make_no_cross_product() -> None:
     row = {"model": "ssdlite_mobilenet_v2", "precision": "fp32"}
     published = [
         {**row, "dataset": "coco_val2014-first10", "protocol": "published_tf", "framework": "tensorflow"},
-        {**row, "dataset": "coco_val2014-fileorder10", "protocol": "published_ort", "framework": "onnxruntime"},
+        {
+            **row,
+            "dataset": "coco_val2014-fileorder10",
+            "protocol": "published_ort",
+            "framework": "onnxruntime",
+        },
     ]
     plan = plan_of({"datasets": [], "published": published})
     assert [(c.name.dataset, c.name.protocol) for c in plan.cells] == [
@@ -101,7 +109,9 @@ def test_the_calibration_id_changes_with_number_seed_and_dataset() -> None:
 def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> None:
     rows = read_yaml(ROOT / "workflow" / "resources" / "registry.yaml")["models"]["ssdlite_mobilenet_v2"]
     overlay = tmp_path / "mine.yaml"
-    overlay.write_text(yaml.safe_dump({"models": {"ssdlite_mobilenet_v2": {**rows, "title": "mine"}, "other": rows}}))
+    overlay.write_text(
+        yaml.safe_dump({"models": {"ssdlite_mobilenet_v2": {**rows, "title": "mine"}, "other": rows}})
+    )
     registry = plan_of({"registries": [str(overlay)]}).registry
     assert registry.model("ssdlite_mobilenet_v2").title == "mine"
     assert registry.model("other").input_size == 300
@@ -125,7 +135,9 @@ def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_wrong_registry_file_is_one_sentence_that_names_it(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_wrong_registry_file_is_one_sentence_that_names_it(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=sentence) as caught:

@@ -42,7 +42,9 @@ def test_another_seed_draws_another_subset() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("text", ["", "COCO", "sample-", "sample-first0", "sample-first", "a/b", "x-random3", "x-ids-12"])
+@pytest.mark.parametrize(
+    "text", ["", "COCO", "sample-", "sample-first0", "sample-first", "a/b", "x-random3", "x-ids-12"]
+)
 def test_a_tag_outside_the_grammar_is_refused_with_the_grammar(text: str) -> None:
     with pytest.raises(UserError, match="-first<N>"):
         parse_tag(text)

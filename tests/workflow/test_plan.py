@@ -39,7 +39,10 @@ def test_the_default_matrix_is_seven_cells_of_three_rounds(project: Project) -> 
     ("target", "rules"),
     [
         ("fetch", {"fetch_model", "compose_sample", "choose_calibration", "list_images"}),
-        ("models", {"fetch_model", "compose_sample", "choose_calibration", "convert_model", "quantise_model"}),
+        (
+            "models",
+            {"fetch_model", "compose_sample", "choose_calibration", "convert_model", "quantise_model"},
+        ),
     ],
 )
 def test_a_target_stops_where_its_name_says(project: Project, target: str, rules: set[str]) -> None:
@@ -72,14 +75,19 @@ def test_a_single_file_can_be_asked_for(project: Project) -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"frameworks": ["tensorrt"]}, "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime."),
+        (
+            {"frameworks": ["tensorrt"]},
+            "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime.",
+        ),
         ({"datsets": ["sample"]}, "unknown key 'datsets'. Did you mean 'datasets'?"),
         ({"dataset": "local"}, "COCO_IMG_PATH"),
         ({"models": ["resnet"]}, "There is no model 'resnet' in the registry."),
         ({"registries": ["mine.yaml"]}, "mine.yaml does not exist."),
     ],
 )
-def test_wrong_input_is_a_sentence_before_any_work(project: Project, config: dict[str, Any], sentence: str) -> None:
+def test_wrong_input_is_a_sentence_before_any_work(
+    project: Project, config: dict[str, Any], sentence: str
+) -> None:
     done = project.run(config=config)
     assert done.returncode == 1
     assert sentence in done.stderr

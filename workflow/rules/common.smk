@@ -5,7 +5,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(os.path.relpath(workflow.basedir))  # so that a moved project is not a changed one
+ROOT = Path(
+    os.path.relpath(workflow.basedir)
+)  # so that a moved project is not a changed one
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -24,7 +26,9 @@ except UserError as error:
 
 RESULTS = PLAN.config.results_dir
 SETTING = PLAN.config.timing.setting
-CELL = "{tag}/{model}/{protocol}/{framework}/{precision}"
+CELL_WORDS = "{tag}/{model}/{protocol}/{framework}/{precision}"
+CELL = f"{RESULTS}/{CELL_WORDS}"
+CELL_LOGS = f"logs/{CELL_WORDS}"
 ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
 PUBLISHED = str(ROOT / "workflow/resources/published.yaml")
 ENVIRONMENT = "../../envs/ssdbench.yaml"
@@ -48,7 +52,9 @@ def tags_of(*kinds):
 
 def cells_of(tag, file):
     """This file of every supported cell of a tag."""
-    return [f"{PLAN.folder(cell)}/{file}" for cell in PLAN.supported if cell.dataset == tag]
+    return [
+        f"{PLAN.folder(cell)}/{file}" for cell in PLAN.supported if cell.dataset == tag
+    ]
 
 
 def card_of(wildcards):
@@ -69,12 +75,24 @@ def runtime_code(wildcards):
 
 def nms_of(wildcards):
     """NMS settings for protocols that use them: a change reruns no cell whose graph brings its own."""
-    return dict(PLAN.config.nms) if protocol(wildcards.protocol).graph_kind == "heads" else {}
+    return (
+        dict(PLAN.config.nms)
+        if protocol(wildcards.protocol).graph_kind == "heads"
+        else {}
+    )
+
+
+def where_reports_lie():
+    """The reports that are there, as the last words of a run."""
+    pages = [page for page in PLAN.pages if Path(page).exists()]
+    return "\n".join(f"Report: {page}" for page in pages) or "No report yet."
 
 
 def report_texts():
     """The templates of the page: editing one rebuilds the report and nothing else."""
-    return [str(file) for file in sorted((SCRIPTS / "ssdbench/report/templates").iterdir())]
+    return [
+        str(file) for file in sorted((SCRIPTS / "ssdbench/report/templates").iterdir())
+    ]
 
 
 wildcard_constraints:

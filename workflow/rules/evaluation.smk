@@ -1,13 +1,13 @@
 rule evaluate_detections:
     input:
         code=code("evaluate_detections.py"),
-        detections=RESULTS + "/" + CELL + "/detections.json",
-        detect=RESULTS + "/" + CELL + "/detect.json",
-        images=RESULTS + "/{tag}/images.json",
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
         annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
     output:
         metrics=report(
-            RESULTS + "/" + CELL + "/metrics.json",
+            f"{CELL}/metrics.json",
             caption="../report/metrics.rst",
             category="Metrics",
             labels={
@@ -19,10 +19,10 @@ rule evaluate_detections:
             },
         ),
     log:
-        "logs/" + CELL + "/evaluate_detections.log",
+        f"{CELL_LOGS}/evaluate_detections.log",
+    priority: 150
     conda:
         ENVIRONMENT
-    priority: 150
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=60,

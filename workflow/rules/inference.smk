@@ -3,22 +3,22 @@ rule detect_objects:
         code=code("detect_objects.py"),
         runtime=runtime_code,
         card=card_of,
-        images=RESULTS + "/{tag}/images.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
     output:
-        detections=RESULTS + "/" + CELL + "/detections.json",
-        detect=RESULTS + "/" + CELL + "/detect.json",
-    params:
-        protocol=lambda w: protocol(w.protocol),
-        nms=nms_of,
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
     log:
-        "logs/" + CELL + "/detect_objects.log",
+        f"{CELL_LOGS}/detect_objects.log",
+    priority: 150
     conda:
         ENVIRONMENT
-    priority: 150
     threads: 1
     resources:
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=240,
+    params:
+        protocol=lambda w: protocol(w.protocol),
+        nms=nms_of,
     script:
         "../scripts/detect_objects.py"
 
@@ -28,25 +28,25 @@ rule time_inference:
         code=code("time_inference.py"),
         runtime=runtime_code,
         card=card_of,
-        images=RESULTS + "/{tag}/images.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
     output:
-        round=RESULTS + "/" + CELL + "/timing/{setting}/round{round}.json",
+        round=f"{CELL}/timing/{{setting}}/round{{round}}.json",
+    log:
+        f"{CELL_LOGS}/time_inference-{{setting}}-round{{round}}.log",
+    wildcard_constraints:
+        setting=re.escape(SETTING),
+    priority: lambda w: 100 - int(w.round)  # all cells in turn within a round
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=100,  # the machine to itself
+        mem_mb=lambda w, attempt: 3000 * attempt,
+        runtime=30,
     params:
         protocol=lambda w: protocol(w.protocol),
         nms=nms_of,
         threads=PLAN.config.timing.threads,
         seconds=PLAN.config.timing.seconds,
-    log:
-        "logs/" + CELL + "/time_inference-{setting}-round{round}.log",
-    conda:
-        ENVIRONMENT
-    priority: lambda w: 100 - int(w.round)  # all cells in turn within a round
-    resources:
-        slots=100,  # the machine to itself
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=30,
-    wildcard_constraints:
-        setting=re.escape(SETTING),
     script:
         "../scripts/time_inference.py"
 
@@ -55,15 +55,15 @@ rule combine_rounds:
     input:
         code=code("combine_rounds.py"),
         rounds=expand(
-            RESULTS + "/" + CELL + "/timing/{setting}/round{round}.json",
+            f"{CELL}/timing/{{setting}}/round{{round}}.json",
             round=range(1, PLAN.config.timing.rounds + 1),
             setting=SETTING,
             allow_missing=True,
         ),
     output:
-        timing=RESULTS + "/" + CELL + "/timing.json",
+        timing=f"{CELL}/timing.json",
     log:
-        "logs/" + CELL + "/combine_rounds.log",
+        f"{CELL_LOGS}/combine_rounds.log",
     conda:
         ENVIRONMENT
     script:

@@ -1,15 +1,17 @@
 rule fetch_model:
+    input:
+        local=lambda w: PLAN.local_source(w.model),
     output:
         source="resources/models/{model}/source/source.json",
+    log:
+        "logs/models/{model}/fetch_model.log",
+    priority: 300
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         row=lambda w: PLAN.registry.model(w.model),
         mirror=PLAN.config.mirror,
-    log:
-        "logs/models/{model}/fetch_model.log",
-    conda:
-        ENVIRONMENT
-    localrule: True
-    priority: 300
     script:
         "../scripts/fetch_model.py"
 
@@ -21,20 +23,20 @@ rule convert_model:
         # Every dataset shares this artifact, so it is checked on calibration scenes that are always there.
         check="resources/datasets/sample/annotations.json",
     output:
-        card=ARTIFACT + "/card.json",
-    params:
-        row=lambda w: PLAN.registry.model(w.model),
-        check_folder=PLAN.calibration_folder("sample"),
+        card=f"{ARTIFACT}/card.json",
     log:
         "logs/models/{model}/convert_model-{kind}-{framework}-{precision}.log",
+    wildcard_constraints:
+        precision="fp32|fp16|int8",
+    priority: 200
     conda:
         ENVIRONMENT
-    priority: 200
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=30,
-    wildcard_constraints:
-        precision="fp32|fp16|int8",
+    params:
+        row=lambda w: PLAN.registry.model(w.model),
+        check_folder=PLAN.calibration_folder("sample"),
     script:
         "../scripts/convert_model.py"
 
@@ -45,18 +47,18 @@ rule quantise_model:
         source="resources/models/{model}/source/source.json",
         calibration=lambda w: PLAN.calibration_list_of(w.calibration),
     output:
-        card=ARTIFACT + "-{calibration}/card.json",
-    params:
-        row=lambda w: PLAN.registry.model(w.model),
+        card=f"{ARTIFACT}-{{calibration}}/card.json",
     log:
         "logs/models/{model}/quantise_model-{kind}-{framework}-{precision}-{calibration}.log",
+    wildcard_constraints:
+        precision="int8",
+    priority: 250
     conda:
         ENVIRONMENT
-    priority: 250
     resources:
         mem_mb=lambda w, attempt: 6000 * attempt,
         runtime=60,
-    wildcard_constraints:
-        precision="int8",
+    params:
+        row=lambda w: PLAN.registry.model(w.model),
     script:
         "../scripts/convert_model.py"

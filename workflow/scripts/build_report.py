@@ -22,7 +22,16 @@ PICTURES = 12
 def work() -> None:
     given = dict(snakemake.params.context)
     unsupported = [
-        {**cell, "status": "unsupported", "log": "", "card": {}, "detect": {}, "metrics": {}, "timing": {}, "provenance": {}}
+        {
+            **cell,
+            "status": "unsupported",
+            "log": "",
+            "card": {},
+            "detect": {},
+            "metrics": {},
+            "timing": {},
+            "provenance": {},
+        }
         for cell in given.pop("unsupported")
     ]
     images = [read_json(Path(path)) for path in as_list(snakemake.input.images)]
@@ -52,7 +61,8 @@ def pictures(summary: steps.Record, images: list[steps.Record]) -> list[steps.Re
         row["id"]: (row["dataset"], cells[name])
         for row in summary["rows"]
         if row["status"] == "ok"
-        and (name := tuple(row[word] for word in ("dataset", "model", "protocol", "framework", "precision"))) in cells
+        and (name := tuple(row[word] for word in ("dataset", "model", "protocol", "framework", "precision")))
+        in cells
     }
     drawn = []
     for listed in images:

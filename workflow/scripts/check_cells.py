@@ -21,7 +21,10 @@ def work() -> None:
     if failed:
         pages = "\n".join(f"  {page}" for page in snakemake.input.pages)
         raise UserError(
-            f"{len(failed)} of the cells failed:\n" + "\n".join(failed) + "\nThe others are in the report:\n" + pages
+            f"{len(failed)} of the cells failed:\n"
+            + "\n".join(failed)
+            + "\nThe others are in the report:\n"
+            + pages
             + "\n`make retry` runs the failed ones again."
         )
 

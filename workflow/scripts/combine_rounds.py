@@ -14,5 +14,4 @@ def work() -> steps.Record:
     return combine_rounds([read_json(Path(path)) for path in snakemake.input.rounds])
 
 
-
 steps.record(snakemake.log[0], snakemake.output.timing, work)

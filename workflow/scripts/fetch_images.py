@@ -13,7 +13,9 @@ from ssdbench.tags import select_ids
 
 snakemake: Any  # given by the rule
 
-RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
+RECORDED = (
+    "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
+)
 
 
 def work() -> None:

@@ -15,7 +15,11 @@ def work() -> None:
     output = Path(snakemake.output.source)
     checksums = Checksums(Path("resources/checksums.yaml"))
     source = fetch_source(
-        snakemake.params.row, output.parent, Path("resources/downloads"), checksums, snakemake.params.mirror or None
+        snakemake.params.row,
+        output.parent,
+        Path("resources/downloads"),
+        checksums,
+        snakemake.params.mirror or None,
     )
     write_json(output, source)
 

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configfile", type=Path, help="a file to merge into config.yaml, as snakemake takes it")
+    parser.add_argument(
+        "--configfile", type=Path, help="a file to merge into config.yaml, as snakemake takes it"
+    )
     parser.add_argument(
         "--config", nargs="*", default=[], metavar="KEY=VALUE", help="single keys, as snakemake takes them"
     )
@@ -47,7 +49,10 @@ def load(arguments: argparse.Namespace) -> Plan:
 def describe(plan: Plan, cost: Forecast) -> str:
     """The plan in words and tables."""
     rows = [
-        [*vars(cell.name).values(), "runs" if cell.unsupported is None else f"unsupported: {cell.unsupported}"]
+        [
+            *vars(cell.name).values(),
+            "runs" if cell.unsupported is None else f"unsupported: {cell.unsupported}",
+        ]
         for cell in plan.cells
     ]
     table = tabulate(

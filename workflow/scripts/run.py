@@ -61,9 +61,15 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         epilog="Stops after --timeout seconds, or after --num_runs calls. Accuracy counts each image once; "
         "when all images are through, they come again for timing only.",
     )
-    parser.add_argument("-m", "--model_path", type=Path, required=True, help="the model file, or a SavedModel folder")
     parser.add_argument(
-        "-p", "--precision", choices=["fp32", "fp16", "int8"], required=True, help="precision of the model file"
+        "-m", "--model_path", type=Path, required=True, help="the model file, or a SavedModel folder"
+    )
+    parser.add_argument(
+        "-p",
+        "--precision",
+        choices=["fp32", "fp16", "int8"],
+        required=True,
+        help="precision of the model file",
     )
     parser.add_argument(
         "-f",
@@ -72,9 +78,14 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         required=True,
         help="what runs it; with tf, a .tflite file is run by TFLite",
     )
-    parser.add_argument("-b", "--batch_size", type=positive, default=1, help="images in one call (default: 1)")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, help="seconds to run, where --num_runs is not given (default: 60)"
+        "-b", "--batch_size", type=positive, default=1, help="images in one call (default: 1)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        help="seconds to run, where --num_runs is not given (default: 60)",
     )
     parser.add_argument("--num_runs", type=positive, help="calls to make, in place of --timeout")
     parser.add_argument(
@@ -96,7 +107,10 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         help="intra-op threads (default: AIO_NUM_THREADS, else 1)",
     )
     parser.add_argument(
-        "--channel_order", choices=["rgb", "bgr"], default="rgb", help="order of the colours fed (default: rgb)"
+        "--channel_order",
+        choices=["rgb", "bgr"],
+        default="rgb",
+        help="order of the colours fed (default: rgb)",
     )
     parser.add_argument(
         "--input_size",
@@ -174,7 +188,9 @@ def read_anchors(path: Path) -> Float32:
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"--anchors {path} cannot be read: {error}.") from error
     if anchors.ndim != 2 or anchors.shape[1] != 4 or not np.isfinite(anchors).all():
-        raise UserError(f"--anchors {path} holds an array of shape {anchors.shape}; it must be [A, 4], all finite.")
+        raise UserError(
+            f"--anchors {path} holds an array of shape {anchors.shape}; it must be [A, 4], all finite."
+        )
     return anchors
 
 
@@ -197,7 +213,9 @@ def loop(
         output = session.run(pixels)
         network_ms.append((time.perf_counter_ns() - before) / 1e6)
         sizes = [(record.width, record.height) for record in first]
-        found += list(zip(first, detections_of(output, sizes, decoding), strict=True))[: max(0, len(records) - len(found))]
+        found += list(zip(first, detections_of(output, sizes, decoding), strict=True))[
+            : max(0, len(records) - len(found))
+        ]
         progress.advance()
         seconds = time.perf_counter() - start
         done = len(network_ms) >= options.num_runs if options.num_runs else seconds >= options.timeout

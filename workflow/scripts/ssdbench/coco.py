@@ -16,7 +16,6 @@ from ssdbench.files import atomic_path, read_json, write_json
 
 _LARGEST_ID = 2**53  # pycocotools passes ids through float64
 _LARGEST_LENGTH = 1e9
-_DECIMALS = 4  # of box coordinates in pixels: as fine as float32 is at some hundred pixels
 
 T = TypeVar("T")
 Box = tuple[float, float, float, float]
@@ -161,16 +160,16 @@ def write_detections(path: Path, rows: Iterable[Detection]) -> int:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[")
         for row in rows:
+            x, y, width, height = row.bbox
             score = np.float32(row.score)
-            box = [round(float(side), _DECIMALS) + 0.0 for side in row.bbox]  # + 0.0 turns -0.0 into 0.0
-            if not (np.isfinite(score) and all(map(math.isfinite, box))):
+            if not (math.isfinite(score) and all(map(math.isfinite, row.bbox))):
                 raise UserError(
                     f"A detection in image {row.image_id} has a box or score that is NaN or infinite. "
                     "Convert the model again, or use another precision."
                 )
             file.write(
                 f'{"," if count else ""}\n{{"image_id": {row.image_id}, "category_id": {row.category_id}, '
-                f'"bbox": {box}, "score": {score!s}}}'
+                f'"bbox": [{x:.4f}, {y:.4f}, {width:.4f}, {height:.4f}], "score": {score!s}}}'
             )
             count += 1
         file.write("\n]\n")

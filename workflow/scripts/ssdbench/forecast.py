@@ -119,13 +119,17 @@ def _dataset_downloads(plan: Plan) -> list[Download]:
         if row.kind != "coco":
             continue
         if row.annotations and not Path(plan.annotations(row.name)).exists():
-            downloads[row.annotations.file.name] = Download(row.annotations.file.name, row.annotations.file.size)
+            downloads[row.annotations.file.name] = Download(
+                row.annotations.file.name, row.annotations.file.size
+            )
         if not Path(plan.image_list(tag)).exists():
             download = _images_download(row, plan.config.tags[tag], image_count(plan, tag))
             downloads[download.name] = download
         calibration = plan.calibration_list(row.name)
         needs_calibration = any(
-            plan.calibration_of(cell) for cell in plan.supported if plan.dataset(cell.dataset).name == row.name
+            plan.calibration_of(cell)
+            for cell in plan.supported
+            if plan.dataset(cell.dataset).name == row.name
         )
         if needs_calibration and not Path(calibration).exists():
             number = plan.config.calibration_images

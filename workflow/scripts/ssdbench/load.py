@@ -25,7 +25,8 @@ def load_plan(raw: Mapping[str, Any], root: Path, environment: Mapping[str, str]
     schemas = root / "workflow" / "schemas"
     config = load_config(raw, schemas / "config.schema.yaml", environment)
     registry = load_registry(
-        [root / "workflow" / "resources" / "registry.yaml", *config.registries], schemas / "registry.schema.yaml"
+        [root / "workflow" / "resources" / "registry.yaml", *config.registries],
+        schemas / "registry.schema.yaml",
     )
     return make_plan(config, registry, sample_files(root))
 

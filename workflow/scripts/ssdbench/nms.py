@@ -106,8 +106,10 @@ def _greedy(
 ) -> Kept:
     """What is kept of the candidates (rows of the heads and classes, best first)."""
     corners = clip(decode(encodings.take(rows, axis=0), anchors.take(rows, axis=0), box_coder))
-    sides, labels = np.ascontiguousarray(corners.T), class_ids.astype(np.int32)
-    inside = np.flatnonzero(_area(sides) > 0)
+    ymin, xmin, ymax, xmax = corners.T
+    sides = np.stack([ymin, xmin, ymax, xmax, (ymax - ymin) * (xmax - xmin)])
+    labels = class_ids.astype(np.int32)
+    inside = np.flatnonzero(sides[4] > 0)
     kept = inside[:0]
     for start in range(0, len(inside), _CHUNK):
         tried = inside[start : start + _CHUNK]
@@ -122,26 +124,19 @@ def _greedy(
     return Kept(rows, class_ids, scores[rows, class_ids], corners[kept])
 
 
-def _area(sides: Float32) -> Float32:
-    """Areas of boxes given as four rows, ymin xmin ymax xmax."""
-    area: Float32 = (sides[2] - sides[0]) * (sides[3] - sides[1])
-    return area
-
-
 def _overlaps(
     sides: Float32, labels: NDArray[np.int32], some: Int64, others: Int64, iou: float
 ) -> NDArray[np.bool_]:
     """Whether some boxes and others are of one class and overlap by more than `iou`: bool [M, N].
 
-    Boxes are given by index into `sides` (four rows, ymin xmin ymax xmax) and their classes `labels`.
+    Boxes are given by index into `sides` (five rows, ymin xmin ymax xmax area) and their classes `labels`.
     """
     rows, columns = sides.take(some, axis=1), sides.take(others, axis=1)
-    area = _area(rows)[:, None] + _area(columns)
-    ymin, xmin, ymax, xmax = rows[:, :, None]
+    ymin, xmin, ymax, xmax, area = rows[:, :, None]
     height = np.minimum(ymax, columns[2]) - np.maximum(ymin, columns[0])
     width = np.minimum(xmax, columns[3]) - np.maximum(xmin, columns[1])
     shared = np.maximum(height, 0) * width  # one factor at 0 or above: the product is positive where both are
-    overlaps: NDArray[np.bool_] = shared / (area - shared) > np.float32(iou)
+    overlaps: NDArray[np.bool_] = shared / (area + columns[4] - shared) > np.float32(iou)
     overlaps &= labels[some, None] == labels[others]
     return overlaps
 

@@ -99,6 +99,11 @@ class Plan:
             return str(self.config.local.calibration)
         return f"resources/datasets/{dataset}/calibration"
 
+    def local_source(self, model: str) -> list[str]:
+        """The file of a model that lies on this machine, so that a changed file is taken anew; else nothing."""
+        source = self.registry.model(model).source
+        return [source.path] if source.kind == "local" else []
+
     def folder_state(self, dataset: str) -> str:
         """For `local`, a hash that changes with the files of its image folder; else empty."""
         return self._local_state if self.registry.dataset(dataset).kind == "local" else ""
@@ -157,14 +162,19 @@ class Plan:
                 *({"what": row.title, "licence": row.licence} for row in models.values()),
             ],
             "config": {
-                "calibration": {"images": self.config.calibration_images, "seed": self.config.calibration_seed},
+                "calibration": {
+                    "images": self.config.calibration_images,
+                    "seed": self.config.calibration_seed,
+                },
                 "nms": dict(self.config.nms),
                 "timing": dict(vars(self.config.timing)),
                 "registries": [str(file) for file in self.config.registries],
                 "mirror": self.config.mirror,
             },
             "unsupported": [
-                {"cell": dict(vars(cell.name)), "reason": cell.unsupported} for cell in cells if cell.unsupported
+                {"cell": dict(vars(cell.name)), "reason": cell.unsupported}
+                for cell in cells
+                if cell.unsupported
             ],
         }
 

@@ -217,7 +217,9 @@ def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
     if "path" in source:
         path = file.parent / source["path"]
         if not path.is_file():
-            raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
+            raise UserError(
+                f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file."
+            )
         source["path"] = str(path)
     heads = dict(row.get("heads", {}))
     if "box_coder" in heads:

@@ -29,7 +29,12 @@ def fetch_source(
     source = row.source
     if source.kind == "local":
         path = Path(source.path)
-        return {"file": str(path), "sha256": sha256_file(path), "size": path.stat().st_size, "origin": "local"}
+        return {
+            "file": str(path),
+            "sha256": sha256_file(path),
+            "size": path.stat().st_size,
+            "origin": "local",
+        }
     if source.kind == "npm":
         tarball = downloads / f"{source.package.replace('/', '-')}-{source.version}.tgz"
         beside = str(PurePosixPath(source.member).parent) + "/"

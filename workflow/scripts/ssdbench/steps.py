@@ -37,7 +37,6 @@ def run(log: str | Path, work: Callable[[], None]) -> None:
         work()
     except UserError as error:
         _LOG.error("%s", error)
-        print(error, file=sys.stderr)
         raise SystemExit(1) from None
     except Exception:
         _LOG.exception("unexpected error")
@@ -66,7 +65,11 @@ def outcome(log: str | Path, work: Callable[[], Record], needs: Mapping[str, str
     for name, path in needs.items():
         earlier = read_json(Path(path))
         if earlier["status"] != "ok":
-            return {"status": earlier["status"], "reason": f"{name}: {earlier['reason']}", "log": earlier["log"]}
+            return {
+                "status": earlier["status"],
+                "reason": f"{name}: {earlier['reason']}",
+                "log": earlier["log"],
+            }
     try:
         content = work()
     except UserError as error:

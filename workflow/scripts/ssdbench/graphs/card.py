@@ -93,8 +93,10 @@ def _onnx_contents(path: Path) -> Contents:
     integer = [
         node
         for node in computing
-        if makers.get(node.input[0] if node.input else "") == "DequantizeLinear"
-        and users.get(node.output[0]) == {"QuantizeLinear"}
+        if (
+            makers.get(node.input[0] if node.input else "") == "DequantizeLinear"
+            and users.get(node.output[0]) == {"QuantizeLinear"}
+        )
         or node.op_type.startswith("QLinear")
     ]
     constants = {initializer.name for initializer in model.graph.initializer}

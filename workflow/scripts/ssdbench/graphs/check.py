@@ -1,4 +1,4 @@
-"""Is a converted artifact still the same detector? Compared with the uncut model's heads in TensorFlow fp32."""
+"""Is a converted artifact still the same detector as the source's own heads in TensorFlow fp32?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssdbench.boxes import clip
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings, suppress
 from ssdbench.outputs import Finished, Float32, Heads, Int64, UInt8
@@ -97,8 +98,8 @@ def _class_agreement(reference: Sequence[Heads], outputs: Sequence[Heads]) -> li
         changes += list(np.abs(wanted[rows, best[rows]] - got[rows, best[rows]]))
     if not same:
         raise UserError(
-            f"No anchor scores above {SCORED} on {len(reference)} calibration images, so an int8 model cannot be "
-            "checked: use more calibration images, with objects that the model knows."
+            f"No anchor scores above {SCORED} on {len(reference)} calibration images, so an int8 model "
+            "cannot be checked: use more calibration images, with objects that the model knows."
         )
     return [
         Figure(
@@ -139,13 +140,13 @@ def compare_detections(
         kept = suppress(heads.encodings[0], heads.scores[0], anchors, box_coder, settings)
         count = int(finished.counts[0])
         expected = _Found(kept.corners, kept.class_ids, kept.scores)
-        found = _Found(finished.boxes[0, :count], finished.class_ids[0, :count], finished.scores[0, :count])
+        found = _Found(clip(finished.boxes[0, :count]), finished.class_ids[0, :count], finished.scores[0, :count])
         partners += _have_partners(expected, found, iou, confident)
         partners += _have_partners(found, expected, iou, confident)
     if not partners:
         raise UserError(
-            f"Nothing is detected above {confident} on {len(reference)} calibration images, so the converted model "
-            "cannot be checked: use more calibration images, with objects that the model knows."
+            f"Nothing is detected above {confident:.2f} on {len(reference)} calibration images, so the "
+            "converted model cannot be checked: use more calibration images, with objects that it knows."
         )
     name = f"share of detections above {confident:.2f} with a partner at IoU {iou}"
     return [Figure(name, float(np.mean(partners)), limit, least=True)]

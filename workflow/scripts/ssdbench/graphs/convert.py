@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ssdbench.anchors import standard_anchors
 from ssdbench.errors import UserError
@@ -26,7 +25,7 @@ from ssdbench.graphs.heads import (
     head_layout,
 )
 from ssdbench.graphs.source import load_graph
-from ssdbench.graphs.support import unsupported_reason
+from ssdbench.graphs.support import is_published_file, unsupported_reason
 from ssdbench.host import package_versions
 from ssdbench.outputs import Float32, Heads, UInt8
 from ssdbench.registry import ModelRow
@@ -48,12 +47,20 @@ _HEADS = (BOX_ENCODINGS, CLASS_SCORES)
 
 @dataclass(frozen=True)
 class _Detector:
-    """The cut model: `plain` heads as published, `heads` the same folded, anchors float32 [A, 4]."""
+    """The cut and folded model: its heads, and its anchors float32 [A, 4]."""
 
     row: ModelRow
-    plain: GraphDef
     heads: GraphDef
     anchors: Float32
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the card says of a file beyond its contents; anchors only of `heads` files."""
+
+    check: dict[str, Any]
+    anchors: Float32 | None
+    notes: tuple[str, ...]
 
 
 def convert(
@@ -86,26 +93,13 @@ def convert(
     pixels = list(calibration_pixels())
     if not pixels:
         raise UserError("There are no images to check the converted model with: give at least one.")
-    notes: list[str] = []
-    anchors: Float32 | None = None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _FILES[framework]
-        if row.given is not None or (row.format, graph_kind, framework) == (
-            "frozen_graph",
-            "graph",
-            "tensorflow",
-        ):
-            path.write_bytes(source.read_bytes())
-            notes.append("the published file, untouched")
-            figures, anchors = _check_published(row, path, graph_kind, framework, pixels[:1])
+        if is_published_file(row, graph_kind, framework):
+            made = _take(row, source, graph_kind, framework, pixels[:1], path)
         else:
-            detector = _detector(row, source)
             _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
-            path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
-            notes += _notes(framework, precision, reduce_range)
-            _LOG.info("Checking it on %d images.", len(pixels))
-            figures = _check_converted(detector, path, graph_kind, framework, precision, pixels)
-            anchors = detector.anchors if graph_kind == "heads" else None
+            made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path)
         contents = contents_of(framework, path)
         card = {
             "graph_kind": graph_kind,
@@ -116,22 +110,78 @@ def convert(
             "sha256": sha256_file(path),
             "input": contents.input,
             "input_size": row.input_size,
-            "anchors": None if anchors is None else anchors.tolist(),
+            "anchors": None if made.anchors is None else made.anchors.tolist(),
             "box_coder": list(row.heads.box_coder) if row.heads else [10.0, 10.0, 5.0, 5.0],
             "ops": contents.ops,
             "int8_share": contents.int8_share,
-            "notes": notes,
-            "check": figures,
+            "notes": list(made.notes),
+            "check": made.check,
             "versions": package_versions(_PACKAGES[framework]),
         }
         write_bytes(destination / path.name, path.read_bytes())
     return card
 
 
-def _detector(row: ModelRow, source: Path) -> _Detector:
+def _make(
+    row: ModelRow,
+    source: Path,
+    graph_kind: str,
+    framework: str,
+    precision: str,
+    pixels: Sequence[UInt8],
+    reduce_range: bool,
+    path: Path,
+) -> _Made:
+    """Convert the model to the file `path` and check it."""
     graph_def = load_graph(row, source)
-    plain = cut_heads(graph_def, row, source)
-    return _Detector(row, plain, fold(plain, list(_HEADS)), anchors_of(graph_def, row, source))
+    anchors = anchors_of(graph_def, row, source)
+    plain = cut_heads(graph_def, row, source, len(anchors))
+    detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
+    path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+    _LOG.info("Checking it on %d images.", len(pixels))
+    unfolded = path.with_name("reference.pb")
+    unfolded.write_bytes(plain.SerializeToString())
+    reference = check.run_all(open_session("tensorflow", unfolded, 1), pixels)
+    outputs = check.run_all(open_session(framework, path, 1), pixels)
+    against = "the source's heads in TensorFlow fp32"
+    if graph_kind == "heads":
+        figures = check.compare_heads(precision, reference, outputs)
+    else:
+        against += " with our own suppression"
+        figures = check.compare_detections(
+            precision, reference, outputs, anchors, head_layout(row).box_coder, row.graph_nms
+        )
+    return _Made(
+        check.require(figures, against, len(pixels)),
+        anchors if graph_kind == "heads" else None,
+        _notes(framework, precision, reduce_range),
+    )
+
+
+def _take(
+    row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path
+) -> _Made:
+    """Copy the published file to `path`; does it run, and give what the registry says?"""
+    if not source.is_file():
+        raise UserError(f"{source} does not exist: fetch the model again.")
+    shutil.copyfile(source, path)
+    session = open_session(framework, path, 1)
+    if session.graph_kind != graph_kind:
+        raise UserError(
+            f"{source} is a `{session.graph_kind}` file, and the registry says `{graph_kind}`: "
+            f"correct models.{row.name}.given."
+        )
+    (output,) = check.run_all(session, pixels)
+    anchors = None
+    if isinstance(output, Heads):
+        anchors = standard_anchors()
+        if output.encodings.shape[1] != len(anchors):
+            raise UserError(
+                f"{source} has {output.encodings.shape[1]} anchors, and for finished files only the standard "
+                f"{len(anchors)} are known: use the frozen graph that it was made from."
+            )
+    record = {"compared": "nothing: the published file is used untouched; it runs", "images": len(pixels)}
+    return _Made(record, anchors, ("the published file, untouched",))
 
 
 def _tensorflow_file(
@@ -179,64 +229,11 @@ def _detection_graph(detector: _Detector) -> GraphDef:
     return detection_graph(detector.heads, detector.anchors, detector.row)
 
 
-def _notes(framework: str, precision: str, reduce_range: bool) -> list[str]:
+def _notes(framework: str, precision: str, reduce_range: bool) -> tuple[str, ...]:
+    weights = "weights in 7 bits (reduce_range)" if reduce_range else "weights in 8 bits"
     notes = {
-        ("tflite", "fp16"): ["fp16 stored, fp32 computed"],
-        ("onnxruntime", "fp16"): [
-            "fp16 stored; where the CPU has no fp16 kernels, ONNX Runtime casts to fp32"
-        ],
-        ("onnxruntime", "int8"): [
-            "weights in 7 bits (reduce_range)" if reduce_range else "weights in 8 bits"
-        ],
+        ("tflite", "fp16"): ("fp16 stored, fp32 computed where the CPU has no fp16 arithmetic",),
+        ("onnxruntime", "fp16"): ("fp16 stored, cast to fp32 where ONNX Runtime has no fp16 kernel",),
+        ("onnxruntime", "int8"): (weights,),
     }
-    return list(notes.get((framework, precision), []))
-
-
-def _check_converted(
-    detector: _Detector, path: Path, graph_kind: str, framework: str, precision: str, pixels: Sequence[UInt8]
-) -> dict[str, Any]:
-    reference = _reference(detector, path.with_name("reference.pb"), pixels)
-    outputs = check.run_all(open_session(framework, path, 1), pixels)
-    if graph_kind == "heads":
-        figures = check.compare_heads(precision, reference, outputs)
-        return check.require(figures, "the source's heads in TensorFlow fp32", len(pixels))
-    row = detector.row
-    figures = check.compare_detections(
-        precision, reference, outputs, detector.anchors, head_layout(row).box_coder, row.graph_nms
-    )
-    return check.require(
-        figures, "the source's heads in TensorFlow fp32 with our own suppression", len(pixels)
-    )
-
-
-def _reference(detector: _Detector, path: Path, pixels: Sequence[UInt8]) -> list[Heads]:
-    path.write_bytes(detector.plain.SerializeToString())
-    return check.run_all(open_session("tensorflow", path, 1), pixels)
-
-
-def _check_published(
-    row: ModelRow, path: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8]
-) -> tuple[dict[str, Any], Float32 | None]:
-    """Does a published file run, and give what the registry says? Its anchors, where it has heads.
-
-    Raises:
-        UserError: it does not.
-    """
-    session = open_session(framework, path, 1)
-    if session.graph_kind != graph_kind:
-        raise UserError(
-            f"The file of {row.name} is a `{session.graph_kind}` file, and the registry says "
-            f"`{graph_kind}`: correct models.{row.name}.given."
-        )
-    (output,) = check.run_all(session, pixels)
-    anchors = None
-    if isinstance(output, Heads):
-        anchors = standard_anchors()
-        if output.encodings.shape[1] != len(anchors):
-            raise UserError(
-                f"The file of {row.name} has {output.encodings.shape[1]} anchors, and only the standard "
-                f"{len(anchors)} are known for finished files: give it as a frozen graph with `heads.anchors`."
-            )
-    if not np.isfinite(output.scores).all():
-        raise UserError(f"The file of {row.name} gives scores that are not numbers.")
-    return {"compared": "nothing: the published file is used untouched; it runs", "images": 1}, anchors
+    return notes.get((framework, precision), ())

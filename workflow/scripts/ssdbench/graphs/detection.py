@@ -21,10 +21,10 @@ OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_dete
 def detection_graph(heads: GraphDef, anchors: Float32, row: ModelRow) -> GraphDef:
     """A graph with the contract of the TF1 detection zoo's frozen graphs.
 
-    Input: `image_tensor` uint8 RGB [N, H, W, 3] of any size, resized as TensorFlow 1 did (legacy ResizeBilinear). Outputs
-    float32 `detection_boxes` [N, K, 4] ymin xmin ymax xmax normalised and clipped, `detection_scores` and
-    `detection_classes` [N, K] (COCO ids, from 1), `num_detections` [N]; K, score and IoU thresholds are
-    `row.graph_nms`.
+    Input: `image_tensor` uint8 RGB [N, H, W, 3] of any size, resized as TensorFlow 1 did (legacy
+    ResizeBilinear). Outputs, all float32: `detection_boxes` [N, K, 4] ymin xmin ymax xmax, normalised and
+    clipped; `detection_scores` and `detection_classes` [N, K] (COCO ids, from 1); `num_detections` [N]. K and
+    the thresholds are those of `row.graph_nms`.
     """
     import tensorflow as tf
 
@@ -32,7 +32,10 @@ def detection_graph(heads: GraphDef, anchors: Float32, row: ModelRow) -> GraphDe
     with tf.Graph().as_default() as graph:
         image_tensor = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], IMAGE_TENSOR)
         resized = tf.raw_ops.ResizeBilinear(
-            images=image_tensor, size=[size, size], align_corners=False, half_pixel_centers=False
+            images=tf.cast(image_tensor, tf.float32),
+            size=[size, size],
+            align_corners=False,
+            half_pixel_centers=False,
         )
         image = resized * layout.scale + layout.offset
         encodings, scores = import_outputs(heads, IMAGE, image, [BOX_ENCODINGS, CLASS_SCORES])
@@ -68,5 +71,6 @@ def _decode(encodings: Any, anchors: Float32, box_coder: tuple[float, float, flo
 
 def centres_and_sizes(anchors: Float32) -> tuple[Float32, Float32]:
     """Centres y x and sizes h w, float32 [A, 2] each, of anchors [A, 4] ymin xmin ymax xmax."""
-    size = anchors[:, 2:] - anchors[:, :2]
-    return anchors[:, :2] + size / 2, size
+    size: Float32 = anchors[:, 2:] - anchors[:, :2]
+    centre: Float32 = anchors[:, :2] + size / np.float32(2)
+    return centre, size

@@ -91,7 +91,7 @@ def _fold_convolution(
 def _bias_after_residual(
     nodes: dict[str, NodeDef], residual: NodeDef, only_user: dict[str, NodeDef], channels: int
 ) -> NDArray[np.float64] | None:
-    """c of (convolution + other branch) + c, taken out of the graph so that it can join the convolution's bias.
+    """c of (convolution + other branch) + c, taken out of the graph: it can join the convolution's bias.
 
     TensorFlow's own optimiser leaves sums in this order.
     """

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ssdbench.errors import UserError
-
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from tensorflow.core.framework.graph_pb2 import GraphDef
     from tensorflow.core.framework.node_def_pb2 import NodeDef
 
-_LOG = logging.getLogger(__name__)
 _SUGGESTIONS = 3
 
 
@@ -52,6 +47,9 @@ def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()
     """The nodes that `ends` need, without those in `stops` and what lies behind them.
 
     Control inputs are dropped: on the way to a detector's heads they only carry assertions about shapes.
+
+    Raises:
+        ValueError: a node needs one that does not exist.
     """
     import tensorflow as tf
 
@@ -63,7 +61,7 @@ def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()
         if name in wanted or name in stops:
             continue
         if name not in nodes:
-            raise UserError(f"The graph is broken: a node needs {name!r}, and there is no such node.")
+            raise ValueError(f"a node needs {name!r}, and there is no such node")
         wanted.add(name)
         open_names += [producer(tensor) for tensor in nodes[name].input if not tensor.startswith("^")]
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)

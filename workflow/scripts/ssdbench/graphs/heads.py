@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssdbench.errors import UserError
-from ssdbench.graphs.graphdef import import_outputs, nodes_of, producer, run_graph, similar_names, subgraph
+from ssdbench.graphs.graphdef import import_outputs, nodes_of, run_graph, similar_names, subgraph
 from ssdbench.outputs import Float32
 from ssdbench.registry import HeadLayout, ModelRow
 
@@ -33,12 +35,12 @@ def head_layout(row: ModelRow) -> HeadLayout:
     return row.heads
 
 
-def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path) -> GraphDef:
+def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path, anchors: int) -> GraphDef:
     """The part of a detector between its normalised image and its heads, with our own input.
 
-    `source` is the file that `graph_def` came from, for messages. The result has the input `pixels` uint8
-    RGB [N, S, S, 3], the node `image` float32 = pixels * scale + offset, and the outputs `box_encodings`
-    float32 [N, A, 4] and `class_scores` float32 [N, A, C + 1].
+    `source` is the file that `graph_def` came from, for messages; `anchors` is their number A. The result has
+    the input `pixels` uint8 RGB [N, S, S, 3], the node `image` float32 = pixels * scale + offset, and the
+    outputs `box_encodings` float32 [N, A, 4] and `class_scores` float32 [N, A, C + 1].
 
     Raises:
         UserError: a named node is missing, or does not give what the registry says.
@@ -46,63 +48,63 @@ def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path) -> GraphDef:
     import tensorflow as tf
 
     layout = head_layout(row)
-    nodes = nodes_of(graph_def)
     for key in ("image", "box_encodings", "class_scores"):
-        name = getattr(layout, key)
-        if name not in nodes:
-            raise UserError(
-                f"{source} has no node {name!r}, which the registry names as models.{row.name}.heads.{key}; "
-                f"{similar_names(name, nodes)}."
-            )
-    inner = subgraph(graph_def, [layout.box_encodings, layout.class_scores], [layout.image])
-    for node in inner.node:
-        if node.op.startswith("Placeholder"):
-            raise UserError(
-                f"{source}: the heads need the input {node.name!r} besides {layout.image!r}, so the graph "
-                f"cannot be cut there: correct models.{row.name}.heads.image in the registry."
-            )
-    with tf.Graph().as_default() as graph:
-        size = row.input_size
-        pixels = tf.compat.v1.placeholder(tf.uint8, [None, size, size, 3], PIXELS)
+        _require_node(graph_def, getattr(layout, key), f"models.{row.name}.heads.{key}", source)
+    shape = [None, row.input_size, row.input_size, 3]
+    with tf.Graph().as_default() as graph, _errors_of(source, "cannot be cut at its heads"):
+        pixels = tf.compat.v1.placeholder(tf.uint8, shape, PIXELS)
         image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
-        try:
-            boxes, scores = import_outputs(
-                graph_def, layout.image, image, [layout.box_encodings, layout.class_scores], MODEL
-            )
-        except ValueError as error:
-            raise UserError(f"{source} cannot be cut at its heads: {error!s:.300}") from error
+        names = [layout.box_encodings, layout.class_scores]
+        boxes, scores = import_outputs(graph_def, layout.image, image, names, MODEL)
         if boxes.shape.rank == 4:
             boxes = tf.squeeze(boxes, axis=2)
         tf.identity(boxes, BOX_ENCODINGS)
         tf.identity(scores, CLASS_SCORES)
         result: GraphDef = graph.as_graph_def()
-    _check_heads(result, row, source)
+    others = [node.name for node in result.node if node.op.startswith("Placeholder") and node.name != PIXELS]
+    if others:
+        raise UserError(
+            f"{source}: the heads need the input {others[0].removeprefix(f'{MODEL}/')!r} besides "
+            f"{layout.image!r}: correct models.{row.name}.heads.image in the registry."
+        )
+    _check_heads(result, row, source, anchors)
     return result
 
 
-def _check_heads(heads: GraphDef, row: ModelRow, source: Path) -> None:
-    shapes = _output_shapes(heads, row.input_size, source)
-    boxes, scores = shapes
-    if len(boxes) != 3 or boxes[2] != 4:
-        key, found = "box_encodings", f"{boxes} instead of [N, anchors, 4]"
-    elif len(scores) != 3 or scores[1] != boxes[1]:
-        key, found = "class_scores", f"{scores} instead of [N, {boxes[1]}, classes + 1]"
+def _require_node(graph_def: GraphDef, name: str, key: str, source: Path) -> None:
+    names = nodes_of(graph_def)
+    if name not in names:
+        raise UserError(
+            f"{source} has no node {name!r}, which the registry names as {key}; {similar_names(name, names)}."
+        )
+
+
+@contextmanager
+def _errors_of(source: Path, what: str) -> Iterator[None]:
+    """TensorFlow's errors about a graph as a UserError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise UserError(f"{source} {what}: {error!s:.300}") from error
+
+
+def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> None:
+    """Run the heads once and look at what they give."""
+    pixels = np.zeros((1, row.input_size, row.input_size, 3), np.uint8)
+    with _errors_of(source, f"does not run at {row.input_size}x{row.input_size} pixels"):
+        outputs = run_graph(heads, {f"{PIXELS}:0": pixels}, [f"{BOX_ENCODINGS}:0", f"{CLASS_SCORES}:0"])
+    boxes, scores = (output.shape for output in outputs)
+    if boxes[1:] != (anchors, 4):
+        key, found = "box_encodings", f"{boxes} instead of [N, {anchors}, 4] (it has {anchors} anchors)"
+    elif len(scores) != 3 or scores[1] != anchors:
+        key, found = "class_scores", f"{scores} instead of [N, {anchors}, classes + 1]"
     else:
         return
     raise UserError(
         f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}."
     )
-
-
-def _output_shapes(heads: GraphDef, size: int, source: Path) -> list[tuple[int, ...]]:
-    import tensorflow as tf
-
-    pixels = np.zeros((1, size, size, 3), np.uint8)
-    try:
-        outputs = run_graph(heads, {f"{PIXELS}:0": pixels}, [f"{BOX_ENCODINGS}:0", f"{CLASS_SCORES}:0"])
-    except tf.errors.OpError as error:
-        raise UserError(f"{source} does not run at {size}x{size} pixels: {error.message!s:.300}") from error
-    return [output.shape for output in outputs]
 
 
 def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
@@ -116,13 +118,10 @@ def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
         from ssdbench.anchors import standard_anchors
 
         return standard_anchors()
-    nodes, key = nodes_of(graph_def), f"models.{row.name}.heads.anchors"
-    if layout.anchors not in nodes:
-        raise UserError(
-            f"{source} has no node {layout.anchors!r}, which the registry names as {key}; "
-            f"{similar_names(layout.anchors, nodes)}."
-        )
-    value = _computed(graph_def, row, layout)
+    key = f"models.{row.name}.heads.anchors"
+    _require_node(graph_def, layout.anchors, key, source)
+    with _errors_of(source, f"cannot compute the node {layout.anchors!r} ({key})"):
+        value = _computed(graph_def, row, layout)
     anchors = np.asarray(value, np.float32)
     if anchors.ndim < 2 or anchors.shape[-1] != 4 or anchors.size != 4 * anchors.shape[-2]:
         raise UserError(
@@ -143,4 +142,4 @@ def _computed(graph_def: GraphDef, row: ModelRow, layout: HeadLayout) -> Any:
     for node in inner.node:
         if node.op == "Placeholder":
             feeds[f"{node.name}:0"] = np.zeros(shape, tf.as_dtype(node.attr["dtype"].type).as_numpy_dtype)
-    return run_graph(inner, feeds, [f"{producer(layout.anchors)}:0"])[0]
+    return run_graph(inner, feeds, [f"{layout.anchors}:0"])[0]

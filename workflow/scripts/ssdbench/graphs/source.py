@@ -26,7 +26,7 @@ def load_graph(row: ModelRow, source: Path) -> GraphDef:
     if row.format == "frozen_graph":
         return _read_frozen_graph(source)
     raise UserError(
-        f"The model {row.name} is a finished file of format {row.format}, from which nothing can be converted."
+        f"The model {row.name} is a finished {row.format} file, and nothing can be converted from it."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which artifacts can be made: graph kind, framework and precision of each model row. Imports nothing heavy."""
+"""Which artifacts can be made of a model: graph kind, framework and precision. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ _MADE = {
 }
 
 
+def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
+    """Whether the artifact is the model's own file, untouched."""
+    return row.given is not None or (row.format, graph_kind, framework) == (
+        "frozen_graph",
+        "graph",
+        "tensorflow",
+    )
+
+
 def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision: str) -> str | None:
     """Why there is no such artifact of a model, or None where there is."""
     if row.given is not None:
@@ -21,9 +30,12 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
         if (graph_kind, framework, precision) == given:
             return None
         return f"{row.name} is one finished file: {given[0]}, {given[1]}, {given[2]}"
+    if row.heads is None and not is_published_file(row, graph_kind, framework):
+        return f"{row.name} has no `heads` in the registry, so nothing can be converted from it"
     made = _MADE.get((graph_kind, framework), ())
     if precision in made:
         return None
-    if framework == "tensorflow":
-        return f"TensorFlow runs the frozen graph in {' and '.join(made)} only; {precision} is what TFLite is for"
-    return f"no {precision} artifact of graph kind {graph_kind} is made for {framework}; there are {', '.join(made)}"
+    if framework == "tensorflow" and made:
+        return f"TensorFlow runs the frozen graph in fp32 only; {precision} is what TFLite is for"
+    there_are = f"there are {', '.join(made)}" if made else "there is none"
+    return f"no {precision} artifact of graph kind {graph_kind} is made for {framework}; {there_are}"

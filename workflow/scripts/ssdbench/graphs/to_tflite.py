@@ -25,7 +25,7 @@ Ending = Callable[[Any, Any], Outputs]
 def convert_tflite(
     heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]
 ) -> bytes:
-    """A TFLite file of batch 1 that takes uint8 RGB pixels [1, S, S, 3] and gives what `ending` makes of the heads.
+    """A TFLite file that takes uint8 RGB pixels [1, S, S, 3] and gives what `ending` makes of the heads.
 
     fp16 stores the weights in half precision. int8: operators and weights are full-integer, calibrated on
     `pixels` (RGB [S, S, 3] each), and the quantisation of the input means the normalised image within half a
@@ -76,9 +76,10 @@ def heads_alone(encodings: Any, scores: Any) -> Outputs:
 def detection_ending(anchors: Float32, row: ModelRow) -> Ending:
     """The ending of `graph` files: the operator TFLite_Detection_PostProcess.
 
-    It decodes the boxes, suppresses per class ("regular") at `row.graph_nms`'s thresholds, and gives boxes, zero-based
-    classes, scores and their number. The operator exists in TensorFlow Lite only: TensorFlow 2 hands it over as a
-    function that carries its signature (tensorflow/models object_detection/export_tflite_graph_lib_tf2.py).
+    It decodes the boxes, suppresses per class ("regular") at the thresholds of `row.graph_nms`, and gives
+    boxes, zero-based classes, scores and their number. The operator exists in TensorFlow Lite only:
+    TensorFlow 2 hands it over as a function that carries its signature (tensorflow/models
+    object_detection/export_tflite_graph_lib_tf2.py).
     """
     import tensorflow as tf
 

@@ -1,0 +1,125 @@
+"""The published rows, by the preset that users run, from servers laid out as COCO's and TensorFlow's are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import CocoSample
+from support.project import Project
+from support.server import Fault, FileServer
+from support.val2014 import CHECKPOINT, HOSTS, build_server
+
+from e2e.conftest import QUICK
+from ssdbench.config import merge
+from ssdbench.documents import read_yaml
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def published(
+    project: Project, coco_sample: CocoSample, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, FileServer]:
+    """The preset has run; the project's working copy and what its server saw."""
+    folder = tmp_path_factory.mktemp("server")
+    weights = project.folder / "resources/models/ssdlite_mobilenet_v2/source/package/models/coco-ssd"
+    overlay = build_server(
+        folder, coco_sample.images, coco_sample.annotations, coco_sample.calibration, weights
+    )
+    with FileServer(folder) as server:
+        # A line that breaks once: the download goes on from there.
+        archive = f"/{HOSTS[0]}/annotations/annotations_trainval2014.zip"
+        server.faults[archive] = [Fault("cut", times=1, at=100_000)]
+        preset = read_yaml(project.folder / "presets/coco_val2014_published.yaml")
+        config = merge(preset, {**QUICK, "registries": [str(overlay)], "mirror": server.url})
+        fetched = project.run("fetch", config=config)
+        assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+        requests = list(server.log)
+    done = project.run(config=config)  # the server is gone: what comes after `fetch` needs no network
+    assert done.returncode == 0, done.stdout + done.stderr
+    server.log[:] = requests
+    return project, server
+
+
+def test_everything_was_fetched_from_the_registrys_own_paths(published: tuple[Project, FileServer]) -> None:
+    _, server = published
+    paths = {request.path for request in server.log if request.status in (200, 206)}
+    assert f"/download.tensorflow.org/models/object_detection/{CHECKPOINT}.tar.gz" in paths
+    assert f"/{HOSTS[0]}/annotations/annotations_trainval2014.zip" in paths
+    images = [path for path in paths if path.startswith(f"/{HOSTS[0]}/val2014/COCO_val2014_")]
+    assert 1000 <= len(images) <= 1040
+    assert not [path for path in paths if "/zips/" in path]
+
+
+def test_a_broken_line_was_resumed(published: tuple[Project, FileServer]) -> None:
+    _, server = published
+    ranges = [request.range for request in server.log if request.path.endswith("annotations_trainval2014.zip")]
+    assert ranges[0] == ""
+    assert any(asked.startswith("bytes=") for asked in ranges[1:])
+
+
+def test_only_what_was_asked_for_is_unpacked(published: tuple[Project, FileServer]) -> None:
+    project, _ = published
+    source = project.folder / f"resources/models/{CHECKPOINT}/source"
+    assert [path.name for path in source.rglob("*.pb")] == ["frozen_inference_graph.pb"]
+    assert not list((project.folder / "resources/datasets/coco_val2014").rglob("captions*"))
+
+
+def test_the_channel_order_of_the_published_rows_is_what_separates_them(
+    published: tuple[Project, FileServer],
+) -> None:
+    project, _ = published
+    first = project.summary("coco_val2014-first1000")
+    by_order = project.summary("coco_val2014-fileorder1000")
+    rows = {**first, **by_order}
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    assert {row["images"] for row in rows.values()} == {"1000"}
+    ap = {name[1:]: float(row["AP"]) for name, row in rows.items()}
+    bgr, rgb = ap["published_tf", "tensorflow", "fp32"], ap["published_ort300", "onnxruntime", "fp32"]
+    assert rgb - bgr > 0.04, ap
+    assert abs(ap["published_tflite", "tflite", "fp32"] - bgr) < 0.01, ap
+    assert abs(ap["published_ort", "onnxruntime", "fp32"] - rgb) < 0.03, ap
+    assert ap["published_ort", "onnxruntime", "int8"] > 0.9 * ap["published_ort", "onnxruntime", "fp32"], ap
+
+
+def test_the_shipped_frozen_graph_runs_untouched(published: tuple[Project, FileServer]) -> None:
+    project, _ = published
+    card = project.json(f"resources/models/{CHECKPOINT}/artifacts/graph/tensorflow/fp32/card.json")
+    assert card["sha256"] == card["source_sha256"]
+
+
+def test_one_page_shows_the_published_rows_beside_ours(published: tuple[Project, FileServer]) -> None:
+    project, _ = published
+    page = (project.folder / "results/published/index.html").read_text()
+    for text in ("0.208", "0.194", "0.264", "BGR", "reconstruct", "coco_val2014-first1000", "coco_val2014-fileorder1000"):
+        assert text in page, text
+
+
+def test_calibration_images_are_none_of_the_datasets(published: tuple[Project, FileServer]) -> None:
+    project, _ = published
+    (path,) = (project.folder / "resources/datasets/coco_val2014/calibrations").glob("*.json")
+    chosen = {image["id"] for image in project.json(str(path.relative_to(project.folder)))["images"]}
+    ids = {image["id"] for image in project.json("results/coco_val2014-first1000/images.json")["images"]}
+    assert len(chosen) == 100
+    assert not chosen & ids
+
+
+def test_results_of_single_images_are_flagged_as_trusted_on_first_use(
+    published: tuple[Project, FileServer],
+) -> None:
+    project, _ = published
+    assert project.json("results/coco_val2014-first1000/images.json")["notes"]
+
+
+def test_no_network_is_one_sentence(project: Project, tmp_path: Path) -> None:
+    with FileServer(tmp_path) as server:
+        address = server.url
+    config = {**QUICK, "dataset": "coco_val2017-first5", "mirror": address}
+    done = project.run("resources/datasets/coco_val2017/annotations.json", config=config)
+    assert done.returncode == 1
+    output = done.stdout + done.stderr
+    assert "annotations_trainval2017.zip could not be fetched" in output
+    assert "Check the network" in output
+    shutil.rmtree(project.folder / "resources/datasets/coco_val2017", ignore_errors=True)

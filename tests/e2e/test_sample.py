@@ -1,0 +1,222 @@
+"""The default matrix, as a newcomer runs it, and what runs again when something changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.project import Project
+
+from e2e.conftest import QUICK
+from ssdbench.evaluation import METRICS
+
+pytestmark = pytest.mark.slow
+MODEL = "ssdlite_mobilenet_v2"
+CELLS = {
+    ("tensorflow", "fp32"),
+    ("tflite", "fp32"),
+    ("tflite", "fp16"),
+    ("tflite", "int8"),
+    ("onnxruntime", "fp32"),
+    ("onnxruntime", "fp16"),
+    ("onnxruntime", "int8"),
+}
+
+
+@contextmanager
+def changed(path: Path, content: str | None) -> Iterator[None]:
+    """Replace a file's text (None: take the file away) for the time of the block, with its times restored."""
+    status, before = path.stat(), path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_every_supported_cell_is_ok_and_every_other_has_a_reason(project: Project) -> None:
+    rows = project.summary("sample")
+    assert {name[2:] for name, row in rows.items() if row["status"] == "ok"} == CELLS
+    others = {name[2:]: row for name, row in rows.items() if row["status"] != "ok"}
+    assert set(others) == {("tensorflow", "fp16"), ("tensorflow", "int8")}
+    for row in others.values():
+        assert row["status"] == "unsupported"
+        assert row["reason"]
+        assert [row[name] for name in METRICS] == [""] * 12
+
+
+def test_the_summary_has_the_promised_columns_and_plausible_numbers(project: Project) -> None:
+    rows = project.summary("sample")
+    for name, row in rows.items():
+        if row["status"] != "ok":
+            continue
+        assert row["images"] == "96"
+        assert 0.2 < float(row["AP"]) < 0.5, name
+        assert 0 < float(row["latency_p50_ms"]) <= float(row["latency_p90_ms"])
+        assert float(row["throughput_ips"]) > 0
+        assert float(row["model_mb"]) > 1
+        assert float(row["peak_rss_mb"]) > 50
+    fp32 = [float(row["AP"]) for name, row in rows.items() if name[3] == "fp32"]
+    assert max(fp32) - min(fp32) < 0.0005
+
+
+def test_each_artifact_says_what_it_is(project: Project) -> None:
+    cards = [
+        project.json(str(path.relative_to(project.folder))) for path in project.folder.rglob("card.json")
+    ]
+    assert len(cards) == 7
+    for card in cards:
+        assert card["ops"]
+        assert card["versions"]
+        assert len(card["sha256"]) == 64
+        assert card["size"] > 1_000_000
+        assert (card["int8_share"] > 0.5) == (card["precision"] == "int8")
+        assert (len(card["calibration"]["images"]) if card["calibration"] else 0) == (
+            100 if card["precision"] == "int8" else 0
+        )
+
+
+def test_run_json_traces_the_result_to_what_it_was_made_from(project: Project) -> None:
+    run = project.json(f"results/sample/{MODEL}/heads/tflite/int8/run.json")
+    provenance = run["provenance"]
+    for key in ("model_sha256", "artifact_sha256", "images_sha256", "annotations_sha256", "code_sha256"):
+        assert re.fullmatch("[0-9a-f]{64}", provenance[key]), key
+    assert provenance["versions"]["ai-edge-litert"]
+    assert provenance["config"]["calibration"].startswith("sample-100-seed0-")
+    assert provenance["host"]["cpu"]
+
+
+def test_the_page_is_one_file_with_every_cell_and_the_banner(project: Project) -> None:
+    page = (project.folder / "results/sample/report/index.html").read_text()
+    assert len(page) < 4_000_000
+    assert "not COCO" in page
+    assert not re.search(r"(src|href)=[\"']https?://[^\"']*\.(js|css|png|jpg)", page)
+    for framework in ("TensorFlow fp32", "TFLite int8", "ONNX Runtime fp16"):
+        assert framework in page
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    done = project.run(config=QUICK)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_snakemake_makes_its_own_report_offline(project: Project) -> None:
+    done = project.run("--report", "snakemake_report.html", config=QUICK)
+    assert done.returncode == 0, done.stderr
+    report = (project.folder / "snakemake_report.html").read_text()
+    assert "summary.csv" in report
+    assert "Metrics" in report
+
+
+def test_a_changed_report_text_rebuilds_the_report_alone(project: Project) -> None:
+    template = project.folder / "workflow/scripts/ssdbench/report/templates/template.html.j2"
+    with changed(template, template.read_text() + "\n<!-- another word -->\n"):
+        assert project.dry_run(config=QUICK) == {"build_report": 1, "check_cells": 1}
+
+
+def test_deleted_detections_of_one_cell_rerun_that_cell_alone(project: Project) -> None:
+    with changed(project.folder / f"results/sample/{MODEL}/heads/tflite/fp32/detections.json", None):
+        assert project.dry_run(config=QUICK) == {
+            "detect_objects": 1,
+            "evaluate_detections": 1,
+            "collect_run": 1,
+            "build_report": 1,
+            "check_cells": 1,
+        }
+
+
+def test_another_nms_threshold_converts_nothing(project: Project) -> None:
+    jobs = project.dry_run(config={**QUICK, "nms": {"score": 0.3}})
+    assert jobs["detect_objects"] == jobs["evaluate_detections"] == 7
+    assert not jobs.keys() & {
+        "convert_model",
+        "quantise_model",
+        "compose_sample",
+        "list_images",
+        "fetch_model",
+    }
+
+
+def test_another_calibration_size_remakes_int8_alone(project: Project) -> None:
+    jobs = project.dry_run(config={**QUICK, "calibration": {"images": 60}})
+    assert jobs["quantise_model"] == jobs["detect_objects"] == jobs["evaluate_detections"] == 2
+    assert jobs["choose_calibration"] == 1
+    assert not jobs.keys() & {"convert_model", "compose_sample", "list_images", "fetch_model"}
+
+
+def test_another_subset_leaves_the_first_and_converts_nothing(project: Project) -> None:
+    before = (project.folder / "results/sample/summary.csv").read_bytes()
+    config = {**QUICK, "dataset": "sample-first4", "frameworks": ["tflite"], "precisions": ["fp32"]}
+    jobs = project.dry_run(config=config)
+    assert not jobs.keys() & {"convert_model", "quantise_model", "compose_sample", "fetch_model"}
+    assert jobs["list_images"] == 1
+    assert project.run(config={**config, "reference": {"framework": "tflite"}}).returncode == 0
+    (row,) = project.summary("sample-first4").values()
+    assert (row["status"], row["images"]) == ("ok", "4")
+    assert (project.folder / "results/sample/summary.csv").read_bytes() == before
+
+
+def test_edited_code_reruns_the_steps_that_run_through_it(project: Project) -> None:
+    package = project.folder / "workflow/scripts/ssdbench"
+    with changed(package / "evaluation.py", (package / "evaluation.py").read_text() + "\n# another line\n"):
+        jobs = project.dry_run(config=QUICK)
+    assert jobs["evaluate_detections"] == 7
+    assert not jobs.keys() & {"detect_objects", "time_inference", "convert_model", "quantise_model"}
+
+
+def test_a_cell_that_fails_leaves_the_others_and_is_retried_alone(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
+    (tmp_path / "mine.yaml").write_text(
+        "models: {broken: {title: Broken, source: {kind: local, path: broken.onnx}, format: onnx, "
+        "given: [heads, fp32], licence: none, trained_on: nothing, input_size: 300}}"
+    )
+    config = {
+        **QUICK,
+        "results_dir": "results_failing",
+        "registries": [str(tmp_path / "mine.yaml")],
+        "models": [MODEL, "broken"],
+        "frameworks": ["onnxruntime"],
+        "precisions": ["fp32"],
+    }
+    done = project.run(config=config)
+    assert done.returncode == 1
+    assert "1 of the cells failed" in done.stdout + done.stderr
+    rows = project.summary("sample", "results_failing")
+    assert rows[MODEL, "heads", "onnxruntime", "fp32"]["status"] == "ok"
+    broken = rows["broken", "heads", "onnxruntime", "fp32"]
+    assert broken["status"] == "failed"
+    assert "model.onnx" in broken["reason"]
+    assert broken["AP"] == ""
+    assert (project.folder / broken["log"]).is_file()
+    page = (project.folder / "results_failing/sample/report/index.html").read_text()
+    assert "failed" in page
+
+    forgotten = project.script("forget_failed.py", "results_failing", "resources/models")
+    assert "broken" in forgotten.stdout
+    assert MODEL not in forgotten.stdout
+    jobs = project.dry_run(config=config)
+    assert jobs["convert_model"] == jobs["detect_objects"] == jobs["time_inference"] == 1
+
+
+def test_what_a_browser_makes_of_the_page(project: Project, tmp_path: Path) -> None:
+    chromium = "/usr/bin/chromium"
+    if not Path(chromium).exists():
+        pytest.skip("chromium is not installed")
+    page = project.folder / "results/sample/report/index.html"
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+         "--enable-logging=stderr", f"--user-data-dir={tmp_path}", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert 'aria-sort="' in done.stdout

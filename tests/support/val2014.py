@@ -1,0 +1,78 @@
+"""A dataset of the shape of COCO val2014, made of real images, laid out as COCO's and TensorFlow's servers have theirs."""
+
+from __future__ import annotations
+
+import json
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.official_graph import write_official_targz
+from support.project import ROOT
+
+from ssdbench.files import sha256_file
+
+CHECKPOINT = "ssd_mobilenet_v2_coco_2018_03_29"
+HOSTS = ("s3.amazonaws.com/images.cocodataset.org", "images.cocodataset.org")
+STEP = 1_000_000  # between the ids of an image and of its copies
+
+
+def build_server(folder: Path, images: Path, annotations: Path, calibration: Path, weights: Path) -> Path:
+    """Lay out the servers below `folder`, host by host; return an overlay registry with the right checksums.
+
+    Each image stands there eight times under other ids, so that there are the 1000 that the published rows take.
+    """
+    host = folder / HOSTS[0]
+    other = folder / HOSTS[1]
+    host.mkdir(parents=True)
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.symlink_to(host)
+    _images(host / "val2014", images, annotations)
+    archive = host / "annotations" / "annotations_trainval2014.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("annotations/instances_val2014.json", json.dumps(_copies(annotations, 8)))
+        opened.writestr("annotations/captions_val2014.json", "{}")
+    (host / "train2017").symlink_to(calibration)
+    names = sorted(path.name for path in calibration.iterdir())
+    (folder / "calibration_images.txt").write_text("\n".join(names))
+    checkpoint = folder / "download.tensorflow.org/models/object_detection" / f"{CHECKPOINT}.tar.gz"
+    checkpoint.parent.mkdir(parents=True)
+    write_official_targz(checkpoint, weights, CHECKPOINT)
+    return _overlay(folder, archive, checkpoint)
+
+
+def _overlay(folder: Path, archive: Path, checkpoint: Path) -> Path:
+    registry = yaml.safe_load((ROOT / "workflow/resources/registry.yaml").read_text())
+    dataset, model = registry["datasets"]["coco_val2014"], registry["models"][CHECKPOINT]
+    for row, file in ((dataset["annotations"]["file"], archive), (model["source"]["file"], checkpoint)):
+        row["size"], row["sha256"] = file.stat().st_size, sha256_file(file)
+    dataset["calibration"]["names"] = "calibration_images.txt"
+    overlay = folder / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump({"datasets": {"coco_val2014": dataset}, "models": {CHECKPOINT: model}}))
+    return overlay
+
+
+def _images(folder: Path, images: Path, annotations: Path) -> None:
+    folder.mkdir()
+    for image in _copies(annotations, 8)["images"]:
+        original = images / f"{image['id'] % STEP:012d}.jpg"
+        (folder / image["file_name"]).symlink_to(original)
+
+
+def _copies(annotations: Path, number: int) -> dict[str, Any]:
+    document = json.loads(annotations.read_text())
+    images = [
+        {**image, "id": image["id"] + copy * STEP, "file_name": f"COCO_val2014_{image['id'] + copy * STEP:012d}.jpg"}
+        for copy in range(number)
+        for image in document["images"]
+    ]
+    random.Random(0).shuffle(images)
+    rows = [
+        {**row, "image_id": row["image_id"] + copy * STEP} for copy in range(number) for row in document["annotations"]
+    ]
+    for number, row in enumerate(rows, start=1):
+        row["id"] = number
+    return {**document, "images": images, "annotations": rows}
