@@ -20,6 +20,7 @@ include: "workflow/rules/report.smk"
 rule all:
     input:
         rules.check_cells.output,
+        PLAN.products,
 
 
 rule fetch:

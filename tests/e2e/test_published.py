@@ -9,7 +9,7 @@ import pytest
 from conftest import CocoSample
 from support.project import Project
 from support.server import Fault, FileServer
-from support.val2014 import CHECKPOINT, HOSTS, build_server
+from support.val2014 import CHECKPOINT, HOST, build_server
 
 from e2e.conftest import QUICK
 from ssdbench.config import merge
@@ -30,7 +30,7 @@ def published(
     )
     with FileServer(folder) as server:
         # A line that breaks once: the download goes on from there.
-        archive = f"/{HOSTS[0]}/annotations/annotations_trainval2014.zip"
+        archive = f"/{HOST}/annotations/annotations_trainval2014.zip"
         server.faults[archive] = [Fault("cut", times=1, at=100_000)]
         preset = read_yaml(project.folder / "presets/coco_val2014_published.yaml")
         config = merge(preset, {**QUICK, "registries": [str(overlay)], "mirror": server.url})
@@ -47,8 +47,8 @@ def test_everything_was_fetched_from_the_registrys_own_paths(published: tuple[Pr
     _, server = published
     paths = {request.path for request in server.log if request.status in (200, 206)}
     assert f"/download.tensorflow.org/models/object_detection/{CHECKPOINT}.tar.gz" in paths
-    assert f"/{HOSTS[0]}/annotations/annotations_trainval2014.zip" in paths
-    images = [path for path in paths if path.startswith(f"/{HOSTS[0]}/val2014/COCO_val2014_")]
+    assert f"/{HOST}/annotations/annotations_trainval2014.zip" in paths
+    images = [path for path in paths if path.startswith(f"/{HOST}/val2014/COCO_val2014_")]
     assert 1000 <= len(images) <= 1040
     assert not [path for path in paths if "/zips/" in path]
 

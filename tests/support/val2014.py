@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from support.project import ROOT
 from ssdbench.files import sha256_file
 
 CHECKPOINT = "ssd_mobilenet_v2_coco_2018_03_29"
-HOSTS = ("s3.amazonaws.com/images.cocodataset.org", "images.cocodataset.org")
+HOST = "s3.amazonaws.com/images.cocodataset.org"
 STEP = 1_000_000  # between the ids of an image and of its copies
 
 
@@ -24,18 +26,15 @@ def build_server(folder: Path, images: Path, annotations: Path, calibration: Pat
 
     Each image stands there eight times under other ids, so that there are the 1000 that the published rows take.
     """
-    host = folder / HOSTS[0]
-    other = folder / HOSTS[1]
+    host = folder / HOST
     host.mkdir(parents=True)
-    other.parent.mkdir(parents=True, exist_ok=True)
-    other.symlink_to(host)
     _images(host / "val2014", images, annotations)
     archive = host / "annotations" / "annotations_trainval2014.zip"
     archive.parent.mkdir()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("annotations/instances_val2014.json", json.dumps(_copies(annotations, 8)))
         opened.writestr("annotations/captions_val2014.json", "{}")
-    (host / "train2017").symlink_to(calibration)
+    shutil.copytree(calibration, host / "train2017")
     names = sorted(path.name for path in calibration.iterdir())
     (folder / "calibration_images.txt").write_text("\n".join(names))
     checkpoint = folder / "download.tensorflow.org/models/object_detection" / f"{CHECKPOINT}.tar.gz"
@@ -56,10 +55,10 @@ def _overlay(folder: Path, archive: Path, checkpoint: Path) -> Path:
 
 
 def _images(folder: Path, images: Path, annotations: Path) -> None:
+    originals = shutil.copytree(images, folder.with_name("originals"))
     folder.mkdir()
     for image in _copies(annotations, 8)["images"]:
-        original = images / f"{image['id'] % STEP:012d}.jpg"
-        (folder / image["file_name"]).symlink_to(original)
+        os.link(originals / f"{image['id'] % STEP:012d}.jpg", folder / image["file_name"])
 
 
 def _copies(annotations: Path, number: int) -> dict[str, Any]:

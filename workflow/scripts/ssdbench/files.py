@@ -67,7 +67,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or an absurd number
         raise UserError(f"{path} is not JSON: {error}. Delete it, or give another file.") from error
 
 

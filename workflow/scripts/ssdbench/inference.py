@@ -12,7 +12,7 @@ from ssdbench.coco import Detection, ImageList, ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.pixels import ChannelOrder, load_images
-from ssdbench.postprocess import Found, HeadDecoding, detections_of
+from ssdbench.postprocess import Found, HeadDecoding, detections_of, rows_of
 from ssdbench.runtimes.base import Session
 
 
@@ -57,10 +57,7 @@ def detect(
 def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection]:
     """The rows of detections.json, image by image, best first."""
     for record, one in found:
-        for class_id, score, box in zip(
-            one.class_ids.tolist(), one.scores.tolist(), one.boxes.tolist(), strict=True
-        ):
-            yield Detection(record.id, class_id, tuple(box), score)
+        yield from rows_of(record.id, one)
 
 
 def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:

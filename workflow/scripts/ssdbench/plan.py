@@ -59,6 +59,23 @@ class Plan:
         return [f"{self.folder(name)}/detections.json" for name in self.supported]
 
     @property
+    def products(self) -> list[str]:
+        """Every file that a run is asked for by name, so that one that was deleted is made again.
+
+        Snakemake by itself does not miss a file that nothing out of date depends on.
+        """
+        rounds = range(1, self.config.timing.rounds + 1)
+        names = [
+            *("detections.json", "detect.json", "metrics.json", "timing.json", "run.json"),
+            *(f"timing/{self.config.timing.setting}/round{number}.json" for number in rounds),
+        ]
+        return [
+            *self.cards,
+            *map(self.image_list, self.tags),
+            *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names),
+        ]
+
+    @property
     def pages(self) -> list[str]:
         """The report of each tag, and the published report where there are published rows."""
         pages = [f"{self.config.results_dir}/{tag}/report/index.html" for tag in self.tags]

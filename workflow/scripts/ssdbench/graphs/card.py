@@ -104,9 +104,7 @@ def _onnx_contents(path: Path) -> Contents:
     tensor = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
     shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    return _contents(
-        (node.op_type for node in nodes), len(integer), len(computing), _input(value.name, dtype, shape)
-    )
+    return _contents((node.op_type for node in nodes), len(integer), len(computing), _input(value.name, dtype, shape))
 
 
 def _onnx_nodes(graph: Any) -> Iterator[Any]:

@@ -102,9 +102,7 @@ def _class_agreement(reference: Sequence[Heads], outputs: Sequence[Heads]) -> li
             "cannot be checked: use more calibration images, with objects that the model knows."
         )
     return [
-        Figure(
-            f"share of anchors above {SCORED} with the same class", float(np.mean(same)), 0.95, least=True
-        ),
+        Figure(f"share of anchors above {SCORED} with the same class", float(np.mean(same)), 0.95, least=True),
         Figure(f"mean change of the score of anchors above {SCORED}", float(np.mean(changes)), 0.15),
     ]
 
@@ -132,7 +130,7 @@ def compare_detections(
     other side: IoU 0.9 at fp32, 0.5 at int8. Confident is above the graph's threshold (at least 0.3) and by
     a margin, so that a score that falls just below the threshold is no difference.
     """
-    iou, margin, limit = (0.5, 0.15, 0.9) if precision == "int8" else (0.9, 0.01, 0.99)
+    iou, margin, limit = (0.5, 0.15, 0.9) if precision == "int8" else (0.9, 0.01, 0.95)
     settings = NmsSettings(nms.score, nms.iou, nms.max)
     confident = max(SCORED, nms.score) + margin
     partners: list[bool] = []

@@ -158,9 +158,7 @@ def _make(
     )
 
 
-def _take(
-    row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path
-) -> _Made:
+def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path) -> _Made:
     """Copy the published file to `path`; does it run, and give what the registry says?"""
     if not source.is_file():
         raise UserError(f"{source} does not exist: fetch the model again.")

@@ -38,10 +38,7 @@ def fold(graph_def: GraphDef, outputs: list[str]) -> GraphDef:
     users = Counter(producer(tensor) for node in result.node for tensor in node.input)
     users.update(outputs)
     only_user = {
-        producer(tensor): node
-        for node in result.node
-        for tensor in node.input
-        if users[producer(tensor)] == 1
+        producer(tensor): node for node in result.node for tensor in node.input if users[producer(tensor)] == 1
     }
     for node in list(result.node):
         if node.op in _CONVOLUTIONS and node.attr["data_format"].s in (b"", b"NHWC"):
@@ -54,9 +51,7 @@ def fold(graph_def: GraphDef, outputs: list[str]) -> GraphDef:
     return subgraph(result, outputs)
 
 
-def _fold_convolution(
-    graph: GraphDef, nodes: dict[str, NodeDef], conv: NodeDef, only_user: dict[str, NodeDef]
-) -> None:
+def _fold_convolution(graph: GraphDef, nodes: dict[str, NodeDef], conv: NodeDef, only_user: dict[str, NodeDef]) -> None:
     """Replace the last of the affine nodes after `conv` by one BiasAdd, and scale the weights."""
     weights = constant(nodes, conv.input[1])
     if weights is None:
@@ -72,10 +67,7 @@ def _fold_convolution(
         scale, offset = scale * affine[0], offset * affine[0] + affine[1]
         last = user
     residual = only_user.get(last.name)
-    if (
-        residual is not None
-        and (shift := _bias_after_residual(nodes, residual, only_user, channels)) is not None
-    ):
+    if residual is not None and (shift := _bias_after_residual(nodes, residual, only_user, channels)) is not None:
         offset = offset + shift
         if last is conv:
             last = _add_node(graph, nodes, f"{conv.name}/folded")

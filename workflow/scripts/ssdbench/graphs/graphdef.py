@@ -74,9 +74,7 @@ def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()
     return result
 
 
-def run_graph(
-    graph_def: GraphDef, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]
-) -> list[NDArray[Any]]:
+def run_graph(graph_def: GraphDef, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:
     """Run a GraphDef once in a session of its own; tensors are named `node:0`."""
     import tensorflow as tf
 
@@ -87,18 +85,18 @@ def run_graph(
     return values
 
 
-def import_outputs(
-    graph_def: GraphDef, name: str, tensor: Any, outputs: Sequence[str], scope: str = ""
-) -> list[Any]:
+def import_outputs(graph_def: GraphDef, name: str, tensor: Any, outputs: Sequence[str], scope: str = "") -> list[Any]:
     """What `graph_def` makes of `tensor` in place of its node `name`: put into the graph under construction.
 
     Only the nodes that `outputs` need come along.
     """
     import tensorflow as tf
 
+    part = subgraph(graph_def, outputs, [name])
+    needed = any(producer(source) == name for node in part.node for source in node.input)
     elements: list[Any] = tf.import_graph_def(
-        subgraph(graph_def, outputs, [name]),
-        input_map={f"{name}:0": tensor},
+        part,
+        input_map={f"{name}:0": tensor} if needed else None,
         return_elements=[f"{output}:0" for output in outputs],
         name=scope,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssdbench.errors import UserError
-from ssdbench.graphs.graphdef import import_outputs, nodes_of, run_graph, similar_names, subgraph
+from ssdbench.graphs.graphdef import import_outputs, nodes_of, run_graph, similar_names
 from ssdbench.outputs import Float32
 from ssdbench.registry import HeadLayout, ModelRow
 
@@ -87,7 +87,7 @@ def _errors_of(source: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, tf.errors.OpError) as error:
-        raise UserError(f"{source} {what}: {error!s:.300}") from error
+        raise UserError(f"{source} {what}: {str(error).strip().splitlines()[0]:.300}") from error
 
 
 def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> None:
@@ -102,9 +102,7 @@ def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> 
         key, found = "class_scores", f"{scores} instead of [N, {anchors}, classes + 1]"
     else:
         return
-    raise UserError(
-        f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}."
-    )
+    raise UserError(f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}.")
 
 
 def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
@@ -124,9 +122,7 @@ def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
         value = _computed(graph_def, row, layout)
     anchors = np.asarray(value, np.float32)
     if anchors.ndim < 2 or anchors.shape[-1] != 4 or anchors.size != 4 * anchors.shape[-2]:
-        raise UserError(
-            f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4]."
-        )
+        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4].")
     anchors = anchors.reshape(-1, 4)
     if not np.isfinite(anchors).all() or not (anchors[:, :2] < anchors[:, 2:]).all():
         raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives numbers that are not boxes.")
@@ -137,9 +133,8 @@ def _computed(graph_def: GraphDef, row: ModelRow, layout: HeadLayout) -> Any:
     """The value of the anchors' node for one image, whose content does not matter."""
     import tensorflow as tf
 
-    inner = subgraph(graph_def, [layout.anchors])
-    shape, feeds = (1, row.input_size, row.input_size, 3), {}
-    for node in inner.node:
-        if node.op == "Placeholder":
-            feeds[f"{node.name}:0"] = np.zeros(shape, tf.as_dtype(node.attr["dtype"].type).as_numpy_dtype)
-    return run_graph(inner, feeds, [f"{layout.anchors}:0"])[0]
+    with tf.Graph().as_default() as graph:
+        image = tf.zeros([1, row.input_size, row.input_size, 3])
+        anchors = import_outputs(graph_def, layout.image, image, [layout.anchors], MODEL)[0]
+        with tf.compat.v1.Session(graph=graph) as session:
+            return session.run(anchors)

@@ -25,9 +25,7 @@ def load_graph(row: ModelRow, source: Path) -> GraphDef:
         return read_tfjs(source)
     if row.format == "frozen_graph":
         return _read_frozen_graph(source)
-    raise UserError(
-        f"The model {row.name} is a finished {row.format} file, and nothing can be converted from it."
-    )
+    raise UserError(f"The model {row.name} is a finished {row.format} file, and nothing can be converted from it.")
 
 
 def _read_frozen_graph(source: Path) -> GraphDef:

@@ -50,9 +50,7 @@ def read_tfjs(model_json: Path) -> GraphDef:
         raise UserError(f"{model_json} is larger than {_LARGEST_JSON >> 20} MB: it is not a graph model.")
     model = read_json(model_json)
     if not isinstance(model, dict) or not isinstance(model.get("modelTopology"), dict):
-        raise UserError(
-            f"{model_json} has no modelTopology: give the model.json of a TensorFlow.js graph model."
-        )
+        raise UserError(f"{model_json} has no modelTopology: give the model.json of a TensorFlow.js graph model.")
     weights = dict(_weights(model_json, model.get("weightsManifest")))
     return _graph_def(model_json, model["modelTopology"], weights)
 
@@ -88,13 +86,9 @@ def _weight(model_json: Path, entry: Any) -> _Weight:
         raise UserError(f"{model_json}: weightsManifest holds weights without a name.")
     name, shape, dtype = entry["name"], entry.get("shape"), entry.get("dtype")
     if "quantization" in entry:
-        raise UserError(
-            f"{model_json}: the weights {name!r} are quantised, and only the float32 export is supported."
-        )
+        raise UserError(f"{model_json}: the weights {name!r} are quantised, and only the float32 export is supported.")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise UserError(
-            f"{model_json}: the weights {name!r} have dtype {dtype!r}; supported are {', '.join(_DTYPES)}."
-        )
+        raise UserError(f"{model_json}: the weights {name!r} have dtype {dtype!r}; supported are {', '.join(_DTYPES)}.")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
         raise UserError(f"{model_json}: the weights {name!r} have the impossible shape {shape!r:.60}.")
     return _Weight(name, tuple(shape), _DTYPES[dtype])
@@ -118,8 +112,7 @@ def _joined(model_json: Path, paths: list[Any], expected: int) -> bytes:
     found = sum(shard.stat().st_size for shard in shards)
     if found != expected:
         raise UserError(
-            f"The shards of {model_json} hold {found} bytes, and the manifest states {expected}: "
-            "fetch the model again."
+            f"The shards of {model_json} hold {found} bytes, and the manifest states {expected}: fetch the model again."
         )
     return b"".join(shard.read_bytes() for shard in shards)
 

@@ -1,4 +1,7 @@
-"""ONNX files: fp32, fp16, and int8 as QDQ."""
+"""ONNX files: fp32, fp16, and int8 as QDQ.
+
+The same input gives the same numbers, not the same bytes: tf2onnx names its tensors in the order of sets.
+"""
 
 from __future__ import annotations
 

@@ -22,9 +22,7 @@ Outputs = dict[str, Any]
 Ending = Callable[[Any, Any], Outputs]
 
 
-def convert_tflite(
-    heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]
-) -> bytes:
+def convert_tflite(heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]) -> bytes:
     """A TFLite file that takes uint8 RGB pixels [1, S, S, 3] and gives what `ending` makes of the heads.
 
     fp16 stores the weights in half precision. int8: operators and weights are full-integer, calibrated on
