@@ -18,9 +18,7 @@ dependencies:
 
 def main() -> None:
     """Pin each package that requirements.in names."""
-    locked = dict(
-        re.findall(r"^([a-z0-9._-]+)==(\S+)", (FOLDER / "requirements.txt").read_text(), flags=re.M)
-    )
+    locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (FOLDER / "requirements.txt").read_text(), flags=re.M))
     names = re.findall(r"^([a-z0-9-]+)", (FOLDER / "requirements.in").read_text(), flags=re.M)
     lines = "".join(f"      - {name}=={locked[name]}\n" for name in names)
     (FOLDER / "ssdbench.yaml").write_text(HEAD + lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from support.project import Project
 
 # Short rounds: these tests look at what is measured and not at how long it takes.

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.project import Project
 
 from e2e.conftest import QUICK
 from ssdbench.evaluation import METRICS
+from support.project import Project
 
 pytestmark = pytest.mark.slow
 MODEL = "ssdlite_mobilenet_v2"
@@ -70,9 +70,7 @@ def test_the_summary_has_the_promised_columns_and_plausible_numbers(project: Pro
 
 
 def test_each_artifact_says_what_it_is(project: Project) -> None:
-    cards = [
-        project.json(str(path.relative_to(project.folder))) for path in project.folder.rglob("card.json")
-    ]
+    cards = [project.json(str(path.relative_to(project.folder))) for path in project.folder.rglob("card.json")]
     assert len(cards) == 7
     for card in cards:
         assert card["ops"]

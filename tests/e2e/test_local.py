@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CocoSample
-from support.project import Project
 
+from conftest import CocoSample
 from e2e.conftest import QUICK
+from support.project import Project
 
 pytestmark = pytest.mark.slow
 MODEL = "ssdlite_mobilenet_v2"
@@ -33,17 +33,13 @@ def measured(project: Project, environment: dict[str, str]) -> dict[tuple[str, s
     """AP by framework and precision."""
     done = project.run(config=LOCAL, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    return {
-        name[2:]: float(row["AP"]) for name, row in project.summary("local").items() if row["status"] == "ok"
-    }
+    return {name[2:]: float(row["AP"]) for name, row in project.summary("local").items() if row["status"] == "ok"}
 
 
 def artifact(project: Project, kind: str, framework: str, precision: str) -> Path:
     """The model file of an artifact; int8 is the one calibrated for `local`."""
     folder = project.folder / f"resources/models/{MODEL}/artifacts/{kind}/{framework}"
-    (card,) = folder.glob(
-        f"{precision}-local-*/card.json" if precision == "int8" else f"{precision}/card.json"
-    )
+    (card,) = folder.glob(f"{precision}-local-*/card.json" if precision == "int8" else f"{precision}/card.json")
     return next(path for path in card.parent.iterdir() if path.suffix in (".pb", ".tflite", ".onnx"))
 
 
@@ -82,22 +78,16 @@ def test_another_image_folder_reruns_what_it_must(
     project: Project, environment: dict[str, str], measured: object, tmp_path: Path
 ) -> None:
     shutil.copytree(environment["COCO_IMG_PATH"], tmp_path / "images")
-    jobs = project.dry_run(
-        config=LOCAL, environment={**environment, "COCO_IMG_PATH": str(tmp_path / "images")}
-    )
+    jobs = project.dry_run(config=LOCAL, environment={**environment, "COCO_IMG_PATH": str(tmp_path / "images")})
     assert jobs["list_images"] == jobs["choose_calibration"] == 1
     assert not jobs.keys() & {"convert_model", "fetch_model", "compose_sample"}
     assert project.dry_run(config=LOCAL, environment=environment) == {}
 
 
-def test_bgr_pixels_cost_what_was_measured(
-    project: Project, environment: dict[str, str], measured: object
-) -> None:
+def test_bgr_pixels_cost_what_was_measured(project: Project, environment: dict[str, str], measured: object) -> None:
     model = artifact(project, "heads", "tflite", "fp32")
     options = ("-m", str(model), "-f", "tflite", "-p", "fp32")
-    assert ap_by_hand(project, environment, *options, "--channel_order", "bgr") == pytest.approx(
-        AP_BGR, abs=0.003
-    )
+    assert ap_by_hand(project, environment, *options, "--channel_order", "bgr") == pytest.approx(AP_BGR, abs=0.003)
     assert ap_by_hand(project, environment, *options) == pytest.approx(AP, abs=0.003)
 
 
@@ -144,9 +134,7 @@ def test_anchors_are_found_without_the_card_and_wrong_ones_are_refused(
     options = ("-m", str(model), "-f", "ort", "-p", "fp32")
     assert ap_by_hand(project, environment, *options) == pytest.approx(AP, abs=0.003)
     (tmp_path / "few.json").write_text("[[0, 0, 1, 1]]")
-    done = project.script(
-        "run.py", *options, "--anchors", str(tmp_path / "few.json"), environment=environment
-    )
+    done = project.script("run.py", *options, "--anchors", str(tmp_path / "few.json"), environment=environment)
     assert done.returncode == 1
     assert "1917" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CocoSample
-from support.project import Project
-from support.server import Fault, FileServer
-from support.val2014 import CHECKPOINT, HOST, build_server
 
+from conftest import CocoSample
 from e2e.conftest import QUICK
 from ssdbench.config import merge
 from ssdbench.documents import read_yaml
+from support.project import Project
+from support.server import Fault, FileServer
+from support.val2014 import CHECKPOINT, HOST, build_server
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,7 @@ def published(
     """The preset has run; the project's working copy and what its server saw."""
     folder = tmp_path_factory.mktemp("server")
     weights = project.folder / "resources/models/ssdlite_mobilenet_v2/source/package/models/coco-ssd"
-    overlay = build_server(
-        folder, coco_sample.images, coco_sample.annotations, coco_sample.calibration, weights
-    )
+    overlay = build_server(folder, coco_sample.images, coco_sample.annotations, coco_sample.calibration, weights)
     with FileServer(folder) as server:
         # A line that breaks once: the download goes on from there.
         archive = f"/{HOST}/annotations/annotations_trainval2014.zip"
@@ -93,7 +91,15 @@ def test_the_shipped_frozen_graph_runs_untouched(published: tuple[Project, FileS
 def test_one_page_shows_the_published_rows_beside_ours(published: tuple[Project, FileServer]) -> None:
     project, _ = published
     page = (project.folder / "results/published/index.html").read_text()
-    for text in ("0.208", "0.194", "0.264", "BGR", "reconstruct", "coco_val2014-first1000", "coco_val2014-fileorder1000"):
+    for text in (
+        "0.208",
+        "0.194",
+        "0.264",
+        "BGR",
+        "reconstruct",
+        "coco_val2014-first1000",
+        "coco_val2014-fileorder1000",
+    ):
         assert text in page, text
 
 

@@ -45,9 +45,7 @@ class Project:
             file = self.folder / "test_config.yaml"
             file.write_text(yaml.safe_dump(config))
             extra = ["--configfile", str(file)]
-        return self._start(
-            [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *extra], environment
-        )
+        return self._start([sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *extra], environment)
 
     def script(
         self, name: str, *arguments: str, environment: dict[str, str] | None = None
@@ -73,9 +71,7 @@ class Project:
         """A JSON file of the working copy."""
         return json.loads((self.folder / path).read_text())
 
-    def _start(
-        self, command: list[str], environment: dict[str, str] | None
-    ) -> subprocess.CompletedProcess[str]:
+    def _start(self, command: list[str], environment: dict[str, str] | None) -> subprocess.CompletedProcess[str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("COCO_")}
         return subprocess.run(
             command,

@@ -20,9 +20,7 @@ from types import TracebackType
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-Kind = Literal[
-    "cut", "stall", "trickle", "status", "redirect", "wrong_bytes", "wrong_size", "no_range", "no_length"
-]
+Kind = Literal["cut", "stall", "trickle", "status", "redirect", "wrong_bytes", "wrong_size", "no_range", "no_length"]
 
 # Signed by itself, so nobody trusts it; made for this file and used nowhere else.
 _CERTIFICATE = """\

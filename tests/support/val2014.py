@@ -1,4 +1,4 @@
-"""A dataset of the shape of COCO val2014, made of real images, laid out as COCO's and TensorFlow's servers have theirs."""
+"""A dataset of the shape of COCO val2014, of real images, laid out as on COCO's and TensorFlow's servers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support.official_graph import write_official_targz
-from support.project import ROOT
 
 from ssdbench.files import sha256_file
+from support.official_graph import write_official_targz
+from support.project import ROOT
 
 CHECKPOINT = "ssd_mobilenet_v2_coco_2018_03_29"
 HOST = "s3.amazonaws.com/images.cocodataset.org"

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from ssdbench.archive import plain_name, unpack
 from ssdbench.errors import UserError
 
@@ -55,9 +56,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def refusal(archive: Path, folder: Path, wanted: object = lambda name: True, **limits: int) -> str:
@@ -99,9 +98,7 @@ OUTSIDE = ["/etc/passwd", "../up", "a/../../up", "..", "a\\..\\up", "C:/up", "a\
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_members_that_climb_out_are_refused_before_any_is_written(
-    tmp_path: Path, make: Make, name: str
-) -> None:
+def test_members_that_climb_out_are_refused_before_any_is_written(tmp_path: Path, make: Make, name: str) -> None:
     said = refusal(make(tmp_path / "a", FILES | {name: b"evil"}), tmp_path / "out")
     assert "would be written outside its folder, so nothing of it was unpacked" in said
 
@@ -113,9 +110,7 @@ def test_a_member_that_climbs_out_does_no_harm_where_nobody_asks_for_it(tmp_path
     assert not (tmp_path / "up").exists()
 
 
-@given(
-    name=st.text(st.sampled_from("ab./\\:\0~ é\n") | st.characters(codec="utf-8"), min_size=1, max_size=40)
-)
+@given(name=st.text(st.sampled_from("ab./\\:\0~ é\n") | st.characters(codec="utf-8"), min_size=1, max_size=40))
 @example("..")
 @example("./../x")
 @example("a/..")

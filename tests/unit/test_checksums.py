@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from ssdbench.checksums import Checksums, Known
 from ssdbench.errors import UserError
 from ssdbench.registry import RemoteFile

@@ -240,9 +240,7 @@ def test_another_file_is_no_image_list(tmp_path: Path, text: str) -> None:
 SCORES = st.floats(0, 1, width=32)
 SIDES = st.floats(-1000, 10000)
 ROWS = st.lists(
-    st.builds(
-        Detection, st.integers(0, 2**40), st.integers(1, 90), st.tuples(SIDES, SIDES, SIDES, SIDES), SCORES
-    )
+    st.builds(Detection, st.integers(0, 2**40), st.integers(1, 90), st.tuples(SIDES, SIDES, SIDES, SIDES), SCORES)
 )
 
 
@@ -257,9 +255,7 @@ def test_detections_come_back_with_the_same_scores_and_boxes(tmp_path: Path, row
     write_detections(path, read)
 
     assert path.read_bytes() == first
-    assert [(row.image_id, row.category_id) for row in read] == [
-        (row.image_id, row.category_id) for row in rows
-    ]
+    assert [(row.image_id, row.category_id) for row in read] == [(row.image_id, row.category_id) for row in rows]
     assert [np.float32(row.score) for row in read] == [np.float32(row.score) for row in rows]
     for before, after in zip(rows, read, strict=True):
         assert after.bbox == pytest.approx(before.bbox, abs=5.1e-5)

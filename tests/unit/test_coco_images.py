@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from ssdbench import coco_images
 from ssdbench.checksums import Checksums
 from ssdbench.coco import ImageRecord
@@ -137,9 +138,7 @@ def test_an_archive_that_lies_there_is_used_before_the_network(world: World) -> 
     assert world.asked() == []
 
 
-def test_an_archive_without_a_wanted_image_is_one_sentence(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_without_a_wanted_image_is_one_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco_images, "SINGLE_IMAGES", 0)
     assert "val2017.zip has no member 'val2017/000000000050.jpg'" in world.refusal([*RECORDS, record(50)])
     assert world.there() == set()
@@ -147,9 +146,7 @@ def test_an_archive_without_a_wanted_image_is_one_sentence(
 
 def test_an_image_of_unknown_size_is_decoded_all_the_same(world: World) -> None:
     unknown = [replace(image, width=0, height=0) for image in RECORDS[:3]]
-    assert world.place(unknown, archive=False) == {
-        image.file_name: HASHES[image.file_name] for image in unknown
-    }
+    assert world.place(unknown, archive=False) == {image.file_name: HASHES[image.file_name] for image in unknown}
     (world.server.folder / "val2017" / record(4).file_name).write_bytes(jpeg(4)[:-200])
     assert "truncated" in world.refusal([replace(record(4), width=0, height=0)])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from conftest import ROOT
-
 from ssdbench.code import module_files
 
 SCRIPTS = ROOT / "workflow" / "scripts"

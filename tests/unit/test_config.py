@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from ssdbench.config import load_config, merge
 from ssdbench.documents import read_yaml, with_defaults
 from ssdbench.errors import UserError
@@ -99,9 +99,7 @@ _VALUES = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.dictionaries(
-        st.sampled_from(sorted(read_yaml(SCHEMA)["properties"])) | st.text(max_size=6), _VALUES, max_size=4
-    )
+    st.dictionaries(st.sampled_from(sorted(read_yaml(SCHEMA)["properties"])) | st.text(max_size=6), _VALUES, max_size=4)
 )
 def test_any_config_plans_a_matrix_or_is_refused_with_a_sentence(config: dict[str, Any]) -> None:
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from ssdbench.checksums import Checksums
 from ssdbench.download import Fetched, Patience, fetch, urls_of
 from ssdbench.errors import UserError
@@ -79,9 +80,7 @@ def test_a_file_arrives_once_and_is_not_fetched_again(
     assert only_right_file(destination)
 
 
-def test_cuts_are_resumed_where_they_happened(
-    server: FileServer, destination: Path, checksums: Checksums
-) -> None:
+def test_cuts_are_resumed_where_they_happened(server: FileServer, destination: Path, checksums: Checksums) -> None:
     server.faults["/a.zip"] = [Fault("cut", times=3, at=500_001)]
     fetch(row(f"{server.url}/a.zip"), destination, checksums, patience=QUICK)
     assert [request.range for request in server.log] == [
@@ -96,8 +95,7 @@ def test_cuts_at_random_bytes_never_spoil_the_file(
 ) -> None:
     chance = random.Random(seed)
     server.faults["/a.zip"] = [
-        Fault(chance.choice(["cut", "no_range", "status"]), times=1, at=chance.randrange(len(BODY)))
-        for _ in range(3)
+        Fault(chance.choice(["cut", "no_range", "status"]), times=1, at=chance.randrange(len(BODY))) for _ in range(3)
     ]
     fetch(row(f"{server.url}/a.zip"), destination, checksums, patience=QUICK)
     assert only_right_file(destination)
@@ -206,9 +204,7 @@ def test_a_server_that_is_busy_for_a_while_is_asked_again(
     assert only_right_file(destination)
 
 
-def test_what_waiting_cannot_mend_is_asked_once(
-    server: FileServer, destination: Path, checksums: Checksums
-) -> None:
+def test_what_waiting_cannot_mend_is_asked_once(server: FileServer, destination: Path, checksums: Checksums) -> None:
     refusal(row(f"{server.url}/missing.zip"), destination, checksums)
     assert [request.status for request in server.log] == [404]
 
@@ -291,9 +287,7 @@ def test_no_network_is_said_in_the_systems_words(destination: Path, checksums: C
     assert "http://nowhere.invalid/a.zip cannot be reached (" in said
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://host/a", "/etc/passwd", "http://", "http://[::1", ""]
-)
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/a", "/etc/passwd", "http://", "http://[::1", ""])
 def test_only_http_urls_are_asked(destination: Path, checksums: Checksums, url: str) -> None:
     assert "is no http or https url" in refusal(row(url), destination, checksums)
 
@@ -324,27 +318,21 @@ def test_too_little_room_is_said_before_anything_is_written(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
-def test_a_disk_that_fills_up_is_one_sentence(
-    server: FileServer, destination: Path, checksums: Checksums
-) -> None:
+def test_a_disk_that_fills_up_is_one_sentence(server: FileServer, destination: Path, checksums: Checksums) -> None:
     destination.parent.mkdir()
     part_of(destination).symlink_to("/dev/full")
     said = refusal(row(f"{server.url}/a.zip"), destination, checksums)
     assert said.startswith(f"{destination} cannot be written: the disk is full.")
 
 
-def test_a_wrong_file_in_place_is_replaced(
-    server: FileServer, destination: Path, checksums: Checksums
-) -> None:
+def test_a_wrong_file_in_place_is_replaced(server: FileServer, destination: Path, checksums: Checksums) -> None:
     destination.parent.mkdir()
     destination.write_bytes(BODY[:-1])
     fetch(row(f"{server.url}/a.zip"), destination, checksums, patience=QUICK)
     assert only_right_file(destination)
 
 
-def test_first_use_is_flagged_and_held_to(
-    server: FileServer, destination: Path, checksums: Checksums
-) -> None:
+def test_first_use_is_flagged_and_held_to(server: FileServer, destination: Path, checksums: Checksums) -> None:
     unknown = row(f"{server.url}/a.zip", size=None, sha256=None)
     for _ in range(2):
         assert fetch(unknown, destination, checksums, patience=QUICK).origin == "first use"

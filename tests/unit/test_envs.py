@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from ssdbench.documents import read_yaml
 
 ENVS = ROOT / "envs"
@@ -45,6 +45,4 @@ def test_the_tests_run_with_what_a_run_has() -> None:
 
 def test_one_minimum_version_of_snakemake_is_below_the_pinned_one() -> None:
     minimum = re.search(r'min_version\("([\d.]+)"\)', (ROOT / "Snakefile").read_text())[1]
-    assert tuple(map(int, minimum.split("."))) <= tuple(
-        map(int, pins("requirements.txt")["snakemake"].split("."))
-    )
+    assert tuple(map(int, minimum.split("."))) <= tuple(map(int, pins("requirements.txt")["snakemake"].split(".")))

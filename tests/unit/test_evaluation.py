@@ -79,9 +79,7 @@ def test_only_the_listed_images_count(tmp_path: Path) -> None:
 def test_an_object_with_the_id_zero_can_be_found(tmp_path: Path) -> None:
     annotations = annotations_file(tmp_path, first_id=0)
 
-    assert evaluate(annotations, detections_file(tmp_path, PERFECT), [1, 2])["metrics"][
-        "AP"
-    ] == pytest.approx(1.0)
+    assert evaluate(annotations, detections_file(tmp_path, PERFECT), [1, 2])["metrics"]["AP"] == pytest.approx(1.0)
 
 
 def test_detections_of_unknown_categories_are_noted(tmp_path: Path) -> None:
@@ -121,9 +119,7 @@ def blurred_truth(annotations: Path, seed: int) -> list[Detection]:
     return rows
 
 
-def plain_pycocotools(
-    annotations: Path, rows: Sequence[Detection], categories: Sequence[int] = ()
-) -> list[float]:
+def plain_pycocotools(annotations: Path, rows: Sequence[Detection], categories: Sequence[int] = ()) -> list[float]:
     """COCOeval.stats on the file itself and unrounded rows, as pycocotools' own demonstration does it."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -131,8 +127,7 @@ def plain_pycocotools(
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
         found = [
-            {"image_id": r.image_id, "category_id": r.category_id, "bbox": list(r.bbox), "score": r.score}
-            for r in rows
+            {"image_id": r.image_id, "category_id": r.category_id, "bbox": list(r.bbox), "score": r.score} for r in rows
         ]
         evaluator = COCOeval(truth, truth.loadRes(found), "bbox")
         evaluator.params.catIds = list(categories) or evaluator.params.catIds
@@ -152,9 +147,7 @@ def test_it_equals_plain_pycocotools_on_real_annotations(
 
     assert capsys.readouterr().out == ""
     # Rounding the coordinates for the file moves no metric.
-    assert list(result["metrics"].values()) == pytest.approx(
-        plain_pycocotools(coco_sample.annotations, rows), abs=1e-6
-    )
+    assert list(result["metrics"].values()) == pytest.approx(plain_pycocotools(coco_sample.annotations, rows), abs=1e-6)
     assert result["metrics"]["AP"] > 0.1
     for entry in result["per_class"][:12]:
         plain = plain_pycocotools(coco_sample.annotations, rows, [entry["category_id"]])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+
 from ssdbench.host import (
     CpuTimes,
     available_cores,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
 
+from conftest import ROOT
 from ssdbench.config import merge
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
@@ -109,9 +109,7 @@ def test_the_calibration_id_changes_with_number_seed_and_dataset() -> None:
 def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> None:
     rows = read_yaml(ROOT / "workflow" / "resources" / "registry.yaml")["models"]["ssdlite_mobilenet_v2"]
     overlay = tmp_path / "mine.yaml"
-    overlay.write_text(
-        yaml.safe_dump({"models": {"ssdlite_mobilenet_v2": {**rows, "title": "mine"}, "other": rows}})
-    )
+    overlay.write_text(yaml.safe_dump({"models": {"ssdlite_mobilenet_v2": {**rows, "title": "mine"}, "other": rows}}))
     registry = plan_of({"registries": [str(overlay)]}).registry
     assert registry.model("ssdlite_mobilenet_v2").title == "mine"
     assert registry.model("other").input_size == 300
@@ -135,9 +133,7 @@ def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_wrong_registry_file_is_one_sentence_that_names_it(
-    tmp_path: Path, text: str, sentence: str
-) -> None:
+def test_a_wrong_registry_file_is_one_sentence_that_names_it(tmp_path: Path, text: str, sentence: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=sentence) as caught:

@@ -139,9 +139,7 @@ def test_tensorflow_keeps_the_same() -> None:
     encodings, scores = crowded_heads(seed=5, objects=25)
     anchors = standard_anchors()
     boxes = clip(decode(encodings, anchors, CODER))
-    visible = (boxes[:, 2] > boxes[:, 0]) & (
-        boxes[:, 3] > boxes[:, 1]
-    )  # TensorFlow keeps what is out of sight
+    visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])  # TensorFlow keeps what is out of sight
     theirs = tf.image.combined_non_max_suppression(
         boxes[visible][None, :, None],
         scores[visible][None, :, 1:],

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ssdbench.checksums import Checksums
 from ssdbench.download import Fetched
 from ssdbench.errors import UserError
@@ -32,9 +33,7 @@ class Registry:
         package.mkdir()
         (package / "model.json").write_text("{}")
         scripts = dict.fromkeys(("prepack", "prepare", "postpack", "install"), f"touch {self.trace}")
-        (package / "package.json").write_text(
-            json.dumps({"name": NAME, "version": VERSION, "scripts": scripts})
-        )
+        (package / "package.json").write_text(json.dumps({"name": NAME, "version": VERSION, "scripts": scripts}))
         tarball = server.folder / f"{NAME}-{VERSION}.tgz"
         with tarfile.open(tarball, "w:gz") as archive:
             archive.add(package, "package")
@@ -55,9 +54,7 @@ class Registry:
     def tarball(self) -> Path:
         return self.root / "downloads" / f"{NAME}-{VERSION}.tgz"
 
-    def fetch(
-        self, sha256: str | None, name: str = NAME, version: str = VERSION, time_limit: float = 60.0
-    ) -> Fetched:
+    def fetch(self, sha256: str | None, name: str = NAME, version: str = VERSION, time_limit: float = 60.0) -> Fetched:
         return fetch_package(
             name, version, sha256, self.tarball, self.root / "source", {"package/model.json"},
             Checksums(self.root / "checksums.yaml"), time_limit,
@@ -128,9 +125,7 @@ def test_what_npm_says_is_passed_on(registry: Registry) -> None:
         ("a", "1.0.0\n"),
     ],
 )  # fmt: skip
-def test_names_that_npm_could_take_for_something_else_are_refused(
-    registry: Registry, name: str, version: str
-) -> None:
+def test_names_that_npm_could_take_for_something_else_are_refused(registry: Registry, name: str, version: str) -> None:
     with pytest.raises(UserError, match=re.escape(repr(name))):
         registry.fetch(None, name, version)
     assert registry.server.log == []

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+
 from ssdbench.coco import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.pixels import (

@@ -54,9 +54,7 @@ def picture(**changes: Any) -> dict[str, Any]:
 
 
 def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = None, **context: Any) -> str:
-    return render_page(
-        build_summary(runs, make_context(**context)), [picture()] if pictures is None else pictures
-    )
+    return render_page(build_summary(runs, make_context(**context)), [picture()] if pictures is None else pictures)
 
 
 def matrix() -> list[dict[str, Any]]:
@@ -72,13 +70,9 @@ def matrix() -> list[dict[str, Any]]:
 
 
 def test_the_page_names_no_file_to_load() -> None:
-    page = Elements(
-        page_of(matrix(), models={"ssdlite_mobilenet_v2": {"source": "https://example.org/m.tar.gz"}})
-    )
+    page = Elements(page_of(matrix(), models={"ssdlite_mobilenet_v2": {"source": "https://example.org/m.tar.gz"}}))
     for tag, attributes in page.tags:
-        loaded = {
-            value for name, value in attributes.items() if name in LOADS or (tag == "link" and name == "href")
-        }
+        loaded = {value for name, value in attributes.items() if name in LOADS or (tag == "link" and name == "href")}
         assert all(value.startswith("data:") for value in loaded), (tag, loaded)
         assert not attributes.keys() & {"style", "onclick", "onload", "onerror"}, tag
     styles = " ".join(page.texts["style"])
@@ -90,9 +84,7 @@ def test_the_page_names_no_file_to_load() -> None:
 
 def test_the_policy_allows_just_the_pages_own_style_and_script() -> None:
     page = page_of(matrix())
-    policy = next(
-        m["content"] for m in Elements(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy"
-    )
+    policy = next(m["content"] for m in Elements(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["default-src"] == "'none'" and rules["img-src"] == "data:"
     for name, pattern in {
@@ -242,9 +234,7 @@ def test_marks_lie_where_their_numbers_say() -> None:
 
 def test_labels_stay_inside_and_apart_where_marks_coincide() -> None:
     canvas = Canvas(700, 400)
-    rows = rows_of(
-        [(11.0, 0.3016), (11.2, 0.3016), (11.4, 0.3015), (11.3, 0.3017), (34.0, 0.3016), (6.0, 0.29)]
-    )
+    rows = rows_of([(11.0, 0.3016), (11.2, 0.3016), (11.4, 0.3015), (11.3, 0.3017), (34.0, 0.3016), (6.0, 0.29)])
     figure = scatter(rows, series_of(rows), canvas)
     assert figure is not None
     boxes = []

@@ -22,9 +22,7 @@ TF_FP32 = {
 
 
 def summary_of(runs: list, kind: str = "published") -> dict:
-    return build_summary(
-        runs, make_context(kind=kind, tag="published", images=[], published=load_published(FILE))
-    )
+    return build_summary(runs, make_context(kind=kind, tag="published", images=[], published=load_published(FILE)))
 
 
 def test_every_row_names_a_cell_that_can_be_run() -> None:

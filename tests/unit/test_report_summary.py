@@ -113,9 +113,7 @@ def test_frameworks_that_agree_at_fp32_are_said_to() -> None:
         make_run("tflite", scores=(0.3014, *FP32[1:])),
         make_run("tflite", "int8", scores=scaled(0.9)),
     ]
-    facts = {
-        fact["label"]: fact["figure"] for fact in build_summary(runs, make_context())["groups"][0]["findings"]
-    }
+    facts = {fact["label"]: fact["figure"] for fact in build_summary(runs, make_context())["groups"][0]["findings"]}
     assert facts["Frameworks apart"] == "0.0002"
 
 
@@ -129,9 +127,7 @@ def test_markdown_tables_survive_hostile_text() -> None:
 
 def test_the_sample_is_never_called_coco() -> None:
     images = [{"tag": "sample", "dataset": "sample", "images": [], "notes": []}]
-    text = summary_markdown(
-        build_summary([make_run(dataset="sample")], make_context(tag="sample", images=images))
-    )
+    text = summary_markdown(build_summary([make_run(dataset="sample")], make_context(tag="sample", images=images)))
     assert "not COCO" in text and "no cell gets a verdict" in text
 
 
@@ -143,9 +139,7 @@ def test_written_json_is_the_summary(tmp_path: Path) -> None:
 
 
 def test_facts_that_cells_share_come_once_and_others_with_their_cells() -> None:
-    facts = fold(
-        {"a": {"host": {"cpu": "X"}, "seed": 0}, "b": {"host": {"cpu": "X"}, "seed": 1}, "c": {"seed": 1}}
-    )
+    facts = fold({"a": {"host": {"cpu": "X"}, "seed": 0}, "b": {"host": {"cpu": "X"}, "seed": 1}, "c": {"seed": 1}})
     assert facts == [
         {"key": "host.cpu", "values": [{"text": "X", "cells": []}]},
         {"key": "seed", "values": [{"text": "0", "cells": ["a"]}, {"text": "1", "cells": ["b", "c"]}]},

@@ -12,9 +12,7 @@ def test_quantities_have_three_digits(value: float, text: str) -> None:
     assert words.quantity(value) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(-0.0121, "−0.012"), (0.02, "+0.020"), (-0.0004, "0.000"), (0.0, "0.000")]
-)
+@pytest.mark.parametrize(("value", "text"), [(-0.0121, "−0.012"), (0.02, "+0.020"), (-0.0004, "0.000"), (0.0, "0.000")])
 def test_changes_have_a_true_sign_and_none_at_zero(value: float, text: str) -> None:
     assert words.change(value) == text
 

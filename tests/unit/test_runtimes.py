@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
 from ssdbench import runtimes
 from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Heads
@@ -94,9 +95,7 @@ def tflite_heads(path: Path, kind: str) -> Path:
     """kind: `uint8` pixels, floats inside; `float32` normalised; `int8` and `quantised` full integer."""
     import tensorflow as tf
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.uint8 if kind == "uint8" else tf.float32)]
-    )
+    @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.uint8 if kind == "uint8" else tf.float32)])
     def network(images: Any) -> dict[str, Any]:
         return heads_function(tf.cast(images, tf.float32) / 127.5 - 1 if kind == "uint8" else images)
 
@@ -156,9 +155,7 @@ def save_onnx(path: Path, nodes: list[Any], ins: list[Any], outs: list[Any], con
     return path
 
 
-def onnx_heads(
-    path: Path, kind: str = "uint8", names: tuple[str, str] = ("box_encodings", "class_scores")
-) -> Path:
+def onnx_heads(path: Path, kind: str = "uint8", names: tuple[str, str] = ("box_encodings", "class_scores")) -> Path:
     """kind: `uint8` pixels; `float32` (NHWC) or `nchw` normalised; `half` pixels, computed in float16."""
     nodes = [
         helper.make_node("Cast", ["pixels"], ["real"], to=TensorProto.FLOAT),
@@ -335,13 +332,9 @@ def test_a_truncated_model_is_named(tmp_path: Path) -> None:
                 open_session(framework, path, threads=1)
 
 
-def test_the_request_is_checked_before_anything_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_request_is_checked_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = onnx_heads(tmp_path / "model.onnx")
-    with pytest.raises(
-        UserError, match=r"'caffe' is not known\. Use one of: tensorflow, tflite, onnxruntime"
-    ):
+    with pytest.raises(UserError, match=r"'caffe' is not known\. Use one of: tensorflow, tflite, onnxruntime"):
         open_session("caffe", path, threads=1)
     with pytest.raises(UserError, match="0 threads"):
         open_session("onnxruntime", path, threads=0)
@@ -373,9 +366,7 @@ def test_inputs_that_are_no_pixels_are_listed(inputs: dict[str, tuple[str, tuple
     with pytest.raises(UserError) as raised:
         input_form(MODEL, inputs)
     assert str(MODEL) in str(raised.value)
-    assert all(
-        name in str(raised.value) and dtype in str(raised.value) for name, (dtype, _) in inputs.items()
-    )
+    assert all(name in str(raised.value) and dtype in str(raised.value) for name, (dtype, _) in inputs.items())
 
 
 def test_outputs_are_told_by_name_in_any_order_and_else_listed() -> None:
@@ -392,8 +383,6 @@ def test_outputs_are_told_by_name_in_any_order_and_else_listed() -> None:
         ("box_encodings", "class_scores"),
     )
     for wrong in ({}, {"logits": (1, 1000)}, {"a": (1, 9, 4), "b": (1, 9, 4)}):
-        with pytest.raises(
-            UserError, match=r"outputs are .*Needed are box_encodings and class_scores"
-        ) as raised:
+        with pytest.raises(UserError, match=r"outputs are .*Needed are box_encodings and class_scores") as raised:
             find_outputs(MODEL, wrong)
         assert all(name in str(raised.value) for name in wrong)

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
+
 from ssdbench import sample
 from ssdbench.errors import UserError
 from ssdbench.files import read_json
@@ -21,9 +22,7 @@ from ssdbench.sample import Item, Label, Photograph, Placement, arrange, labels,
 
 SIDE = 60  # of the test photographs
 SCENE = 90
-GRID = (
-    6  # places lie on this grid, so that with the scales below every photograph pixel is hidden whole or not
-)
+GRID = 6  # places lie on this grid, so that with the scales below every photograph pixel is hidden whole or not
 SCALES = {2: 1 / 3, 3: 1 / 2, 6: 1.0, 12: 2.0, 18: 3.0}  # by canvas pixels per photograph pixel
 
 
@@ -51,8 +50,7 @@ def placements(draw: st.DrawFn) -> Placement:
     width, height = GRID * draw(st.integers(1, most)), GRID * draw(st.integers(1, most))
     crop_width, crop_height = width * GRID // zoom, height * GRID // zoom
     items = tuple(
-        Item(category, draw(st.booleans()), draw(masks()))
-        for category in range(1, draw(st.integers(1, 2)) + 1)
+        Item(category, draw(st.booleans()), draw(masks())) for category in range(1, draw(st.integers(1, 2)) + 1)
     )
     return Placement(
         Photograph("test", np.zeros((SIDE, SIDE, 3), dtype=np.uint8), items),
@@ -99,9 +97,7 @@ def painted_labels(scene: list[Placement]) -> list[Label]:
 @given(st.lists(placements(), min_size=1, max_size=3))
 def test_labels_are_the_bounds_of_what_a_plain_painting_of_the_masks_shows(scene: list[Placement]) -> None:
     ours, expected = labels(scene), painted_labels(scene)
-    assert [(label.category, label.crowd) for label in ours] == [
-        (label.category, label.crowd) for label in expected
-    ]
+    assert [(label.category, label.crowd) for label in ours] == [(label.category, label.crowd) for label in expected]
     for label, other in zip(ours, expected, strict=True):
         assert label.bbox == pytest.approx(other.bbox, abs=1e-9)
         assert label.area == pytest.approx(other.area)
@@ -109,9 +105,7 @@ def test_labels_are_the_bounds_of_what_a_plain_painting_of_the_masks_shows(scene
 
 def test_painting_crops_mirrors_and_lets_the_later_photograph_lie_on_top() -> None:
     rng = np.random.default_rng(0)
-    first, second = (
-        Photograph(name, rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)) for name in ("a", "b")
-    )
+    first, second = (Photograph(name, rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)) for name in ("a", "b"))
     ground = np.full((40, 50, 3), 7, dtype=np.uint8)
     scene = paint(
         ground,
@@ -127,9 +121,7 @@ def test_painting_crops_mirrors_and_lets_the_later_photograph_lie_on_top() -> No
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.lists(masks(), min_size=1, max_size=3))
-def test_every_object_of_an_arranged_scene_is_recognisable_or_hidden(
-    seed: int, shapes: list[np.ndarray]
-) -> None:
+def test_every_object_of_an_arranged_scene_is_recognisable_or_hidden(seed: int, shapes: list[np.ndarray]) -> None:
     pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
     photographs = [Photograph("test", pixels, (Item(1, False, mask),)) for mask in shapes]
     scene = [
@@ -193,8 +185,7 @@ def test_scenes_are_varied(composed: Path) -> None:
     assert set(found) == {"person", "cat", "cup", "spoon", "dining table", "motorcycle", "tie"}
     assert min(found.values()) >= 30
     classes = Counter(
-        "small" if label["area"] < 32**2 else "medium" if label["area"] < 96**2 else "large"
-        for label in counted
+        "small" if label["area"] < 32**2 else "medium" if label["area"] < 96**2 else "large" for label in counted
     )
     assert set(classes) == {"small", "medium", "large"} and min(classes.values()) >= 50
     labelled = {label["image_id"] for label in document["annotations"]}
@@ -212,9 +203,7 @@ def test_no_calibration_image_is_an_evaluation_image(composed: Path) -> None:
     assert not names[0] & names[1]
 
 
-def test_composing_again_gives_the_same_bytes(
-    composed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_composing_again_gives_the_same_bytes(composed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "EVALUATION_SCENES", 5)
     monkeypatch.setattr(sample, "CALIBRATION_SCENES", 3)
     sample.compose(tmp_path)

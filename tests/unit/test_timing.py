@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ssdbench.coco import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Heads, UInt8
@@ -44,9 +45,7 @@ def pictures(count: int) -> list[tuple[ImageRecord, bytes]]:
     made = []
     for number in range(count):
         image = np.full((24, 32, 3), 10 * number, np.uint8)
-        made.append(
-            (ImageRecord(number, f"{number}.png", 32, 24, ""), cv2.imencode(".png", image)[1].tobytes())
-        )
+        made.append((ImageRecord(number, f"{number}.png", 32, 24, ""), cv2.imencode(".png", image)[1].tobytes()))
     return made
 
 
@@ -79,9 +78,7 @@ def test_every_query_is_sampled_in_every_stage_and_the_warm_up_in_none() -> None
     assert set(samples) == {"decode", "preprocess", "network", "postprocess", "end_to_end"}
     assert {len(values) for values in samples.values()} == {result["queries"]}
     stages = np.sum([samples[name] for name in ("decode", "preprocess", "network", "postprocess")], axis=0)
-    assert np.allclose(
-        stages, samples["end_to_end"], atol=3e-4
-    )  # rounding alone: nothing lies between stages
+    assert np.allclose(stages, samples["end_to_end"], atol=3e-4)  # rounding alone: nothing lies between stages
     assert sum(samples["end_to_end"]) <= result["seconds"] * 1e3 + 1
     assert result["runtime"]["runtime"] == "counting"
     assert result["runtime"]["threads_seen"] == 1
@@ -223,9 +220,7 @@ def test_a_failed_round_leaves_the_others_and_is_named() -> None:
 
 
 def test_without_a_good_round_there_are_no_numbers() -> None:
-    timing = combine_rounds(
-        [failed_round(1, "unsupported", "no such file"), failed_round(2), failed_round(3)]
-    )
+    timing = combine_rounds([failed_round(1, "unsupported", "no such file"), failed_round(2), failed_round(3)])
     assert timing == {
         "status": "failed",
         "reason": "it crashed",

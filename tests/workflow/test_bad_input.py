@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from support.project import Project
 
 IMAGES = {1: "one.jpg", 2: "two.jpg"}
@@ -51,7 +52,9 @@ def test_whole_images_with_their_annotations_are_listed(project: Project, tmp_pa
     assert [image["id"] for image in listed] == [1, 2]
 
 
-@pytest.mark.parametrize("fault", ["missing", "truncated", "no image", "another size", "captions", "no JSON", "unknown image"])
+@pytest.mark.parametrize(
+    "fault", ["missing", "truncated", "no image", "another size", "captions", "no JSON", "unknown image"]
+)
 def test_what_is_wrong_is_said_with_the_file(project: Project, tmp_path: Path, fault: str) -> None:
     document = write_dataset(tmp_path)
     image, annotations = tmp_path / "images" / "two.jpg", tmp_path / "instances.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.project import Project
 
 MODEL = "ssdlite_mobilenet_v2"
@@ -85,9 +86,7 @@ def test_a_single_file_can_be_asked_for(project: Project) -> None:
         ({"registries": ["mine.yaml"]}, "mine.yaml does not exist."),
     ],
 )
-def test_wrong_input_is_a_sentence_before_any_work(
-    project: Project, config: dict[str, Any], sentence: str
-) -> None:
+def test_wrong_input_is_a_sentence_before_any_work(project: Project, config: dict[str, Any], sentence: str) -> None:
     done = project.run(config=config)
     assert done.returncode == 1
     assert sentence in done.stderr

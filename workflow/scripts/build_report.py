@@ -47,7 +47,7 @@ def work() -> None:
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         },
     )
-    if "json" in snakemake.output.keys():
+    if snakemake.output.get("json"):
         output = snakemake.output
         write_summary(summary, Path(output.csv), Path(output.json), Path(output.markdown))
     write_text(Path(snakemake.output.page), render_page(summary, pictures(summary, images)))
@@ -61,8 +61,7 @@ def pictures(summary: steps.Record, images: list[steps.Record]) -> list[steps.Re
         row["id"]: (row["dataset"], cells[name])
         for row in summary["rows"]
         if row["status"] == "ok"
-        and (name := tuple(row[word] for word in ("dataset", "model", "protocol", "framework", "precision")))
-        in cells
+        and (name := tuple(row[word] for word in ("dataset", "model", "protocol", "framework", "precision"))) in cells
     }
     drawn = []
     for listed in images:

@@ -29,9 +29,7 @@ def work() -> None:
     )
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(
-            snakemake.wildcards.calibration, snakemake.wildcards.dataset, folder, None, "", tuple(chosen), ()
-        ),
+        ImageList(snakemake.wildcards.calibration, snakemake.wildcards.dataset, folder, None, "", tuple(chosen), ()),
     )
 
 

@@ -49,7 +49,7 @@ def work() -> steps.Record:
 
 def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:
     """Folder and records of the images to calibrate or check with, and what the card says of a calibration."""
-    if "calibration" not in snakemake.input.keys():
+    if not snakemake.input.get("calibration"):
         folder = Path(snakemake.params.check_folder)
         return folder, folder_records(folder)[:CHECK_IMAGES], None
     chosen = read_image_list(Path(snakemake.input.calibration))

@@ -1,6 +1,5 @@
 """Rule download_annotations: a COCO dataset's instances file, out of its archive."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ def work() -> None:
             f"{source.member} in {archive} has sha256 {found}, but the registry says {source.sha256}. "
             "Delete the archive to fetch it again, or overlay the registry row."
         )
-    os.replace(file, output)
+    file.replace(output)
 
 
 steps.run(snakemake.log[0], work)

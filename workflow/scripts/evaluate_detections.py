@@ -12,9 +12,7 @@ snakemake: Any  # given by the rule
 
 def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images)).images
-    return evaluate(
-        Path(snakemake.input.annotations), Path(snakemake.input.detections), [image.id for image in images]
-    )
+    return evaluate(Path(snakemake.input.annotations), Path(snakemake.input.detections), [image.id for image in images])
 
 
 steps.record(snakemake.log[0], snakemake.output.metrics, work, needs={"detection": snakemake.input.detect})

@@ -31,9 +31,7 @@ def work() -> None:
         snakemake.params.mirror or None,
     )
     placed = {record.file_name: record for record in folder_records(folder / "images")}
-    images = tuple(
-        replace(placed[name], sha256=hashes[name]) for name in (record.file_name for record in chosen)
-    )
+    images = tuple(replace(placed[name], sha256=hashes[name]) for name in (record.file_name for record in chosen))
     write_image_list(
         Path(snakemake.output.images),
         ImageList(snakemake.wildcards.calibration, dataset, folder / "images", None, "", images, ()),

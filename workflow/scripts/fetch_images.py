@@ -13,9 +13,7 @@ from ssdbench.tags import select_ids
 
 snakemake: Any  # given by the rule
 
-RECORDED = (
-    "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
-)
+RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
 
 
 def work() -> None:
@@ -39,9 +37,7 @@ def work() -> None:
     notes = () if (downloads / source.file.name).exists() else (RECORDED,)
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(
-            tag.text, tag.name, folder / "images", annotations, sha256_file(annotations), images, notes
-        ),
+        ImageList(tag.text, tag.name, folder / "images", annotations, sha256_file(annotations), images, notes),
     )
 
 

@@ -19,11 +19,7 @@ def failed_records(folders: list[Path]) -> list[Path]:
             return True
 
     return [
-        path
-        for folder in folders
-        for pattern in RECORDS
-        for path in sorted(folder.rglob(pattern))
-        if is_failed(path)
+        path for folder in folders for pattern in RECORDS for path in sorted(folder.rglob(pattern)) if is_failed(path)
     ]
 
 

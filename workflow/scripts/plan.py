@@ -5,15 +5,15 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
+from tabulate import tabulate
+
 from ssdbench.config import merge
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
 from ssdbench.forecast import Forecast, forecast, image_count
 from ssdbench.load import load_plan
 from ssdbench.plan import Plan
-from tabulate import tabulate
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--configfile", type=Path, help="a file to merge into config.yaml, as snakemake takes it"
-    )
+    parser.add_argument("--configfile", type=Path, help="a file to merge into config.yaml, as snakemake takes it")
     parser.add_argument(
         "--config", nargs="*", default=[], metavar="KEY=VALUE", help="single keys, as snakemake takes them"
     )

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
+
 from ssdbench.anchors import standard_anchors
 from ssdbench.coco import ImageRecord, read_annotations, write_detections
 from ssdbench.errors import UserError
@@ -36,7 +38,6 @@ from ssdbench.registry import HeadLayout
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing import percentiles
-from tabulate import tabulate
 
 FRAMEWORKS = {"tf": "tensorflow", "ort": "onnxruntime"}
 ANY_SIZE = 300  # for graphs that resize by themselves
@@ -61,9 +62,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         epilog="Stops after --timeout seconds, or after --num_runs calls. Accuracy counts each image once; "
         "when all images are through, they come again for timing only.",
     )
-    parser.add_argument(
-        "-m", "--model_path", type=Path, required=True, help="the model file, or a SavedModel folder"
-    )
+    parser.add_argument("-m", "--model_path", type=Path, required=True, help="the model file, or a SavedModel folder")
     parser.add_argument(
         "-p",
         "--precision",
@@ -78,9 +77,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         required=True,
         help="what runs it; with tf, a .tflite file is run by TFLite",
     )
-    parser.add_argument(
-        "-b", "--batch_size", type=positive, default=1, help="images in one call (default: 1)"
-    )
+    parser.add_argument("-b", "--batch_size", type=positive, default=1, help="images in one call (default: 1)")
     parser.add_argument(
         "--timeout",
         type=float,
@@ -142,9 +139,7 @@ def run(options: argparse.Namespace) -> str:
     """
     limit_pools(options.threads)
     if options.images_path is None or options.anno_path is None:
-        raise UserError(
-            "No images: give --images_path and --anno_path, or set COCO_IMG_PATH and COCO_ANNO_PATH."
-        )
+        raise UserError("No images: give --images_path and --anno_path, or set COCO_IMG_PATH and COCO_ANNO_PATH.")
     annotations = read_annotations(options.anno_path)
     session = open_session(framework_of(options), options.model_path, options.threads)
     card = card_beside(options.model_path)
@@ -188,9 +183,7 @@ def read_anchors(path: Path) -> Float32:
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"--anchors {path} cannot be read: {error}.") from error
     if anchors.ndim != 2 or anchors.shape[1] != 4 or not np.isfinite(anchors).all():
-        raise UserError(
-            f"--anchors {path} holds an array of shape {anchors.shape}; it must be [A, 4], all finite."
-        )
+        raise UserError(f"--anchors {path} holds an array of shape {anchors.shape}; it must be [A, 4], all finite.")
     return anchors
 
 

@@ -37,8 +37,7 @@ def work() -> steps.Record:
     size = protocol.input_size or card["input_size"]
     images = read_image_list(Path(snakemake.input.images))
     preloaded = [
-        (record, read_image(images.folder / record.file_name, record.sha256))
-        for record in images.images[:IMAGES]
+        (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
     ]
     session, loading = load_session(snakemake.wildcards.framework, card_path.parent / card["file"], threads)
 

@@ -113,24 +113,16 @@ def _opened(archive: Path, max_bytes: int) -> Iterator[tuple[list[_Member], int]
         if magic.startswith(b"PK"):
             with zipfile.ZipFile(archive) as opened:
                 yield (
-                    [
-                        _zip_member(opened, info)
-                        for info in opened.infolist()
-                        if not info.filename.endswith("/")
-                    ],
+                    [_zip_member(opened, info) for info in opened.infolist() if not info.filename.endswith("/")],
                     limit,
                 )
         elif magic.startswith(b"\x1f\x8b"):
             with _BoundedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
                 yield _tar_members(archive, stream, tar, limit), limit
         else:
-            raise UserError(
-                f"{archive} is neither a .zip nor a .tar.gz. Fetch it again, or give another file."
-            )
+            raise UserError(f"{archive} is neither a .zip nor a .tar.gz. Fetch it again, or give another file.")
     except _DAMAGE as error:
-        raise UserError(
-            f"Archive {archive} is damaged or cut off ({error}). Delete it and run again."
-        ) from error
+        raise UserError(f"Archive {archive} is damaged or cut off ({error}). Delete it and run again.") from error
 
 
 def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:

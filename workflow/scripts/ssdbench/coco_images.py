@@ -19,12 +19,10 @@ from ssdbench.errors import UserError
 from ssdbench.files import read_json, write_json
 from ssdbench.pixels import decode_image, read_image, stored_size
 from ssdbench.progress import track
-from ssdbench.registry import Images
+from ssdbench.registry import SINGLE_IMAGES, Images
 
 _LOG = logging.getLogger(__name__)
 
-# Up to this many missing images are fetched one by one; for more, the whole archive is.
-SINGLE_IMAGES = 1000
 _THREADS = 8
 _MAX_IMAGE_BYTES = 64 << 20
 # A server that cannot give so many of them is not asked for the rest.
@@ -56,9 +54,7 @@ def place_images(
     wanted = {record.file_name: record for record in records}
     for name in wanted:
         if plain_name(name) is None or "/" in name:
-            raise UserError(
-                f"Image {name!r} is not a plain file name. Correct the annotations of {folder.name}."
-            )
+            raise UserError(f"Image {name!r} is not a plain file name. Correct the annotations of {folder.name}.")
     ledger = folder / "images.sha256.json"
     with disk_errors(folder), locked(ledger):
         shelf = _Shelf(folder / "images", ledger)
@@ -119,11 +115,7 @@ class _Shelf:
         if not path.is_file():
             return f"{path} does not exist."
         status = path.stat()
-        if (
-            entry
-            and entry.fits(record)
-            and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        ):
+        if entry and entry.fits(record) and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return ""
         return self.enter(path, record)
 
@@ -158,9 +150,7 @@ def _read_ledger(ledger: Path) -> Mapping[str, _Entry]:
     try:
         return {name: _Entry(**row) for name, row in read_json(ledger).items()}
     except (AttributeError, TypeError) as error:
-        raise UserError(
-            f"{ledger} holds no image hashes. Delete it, and the images are checked anew."
-        ) from error
+        raise UserError(f"{ledger} holds no image hashes. Delete it, and the images are checked anew.") from error
 
 
 def _fetch_singles(

@@ -90,9 +90,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     full = with_defaults(raw, read_yaml(schema))
     published = tuple(CellName(**row) for row in full["published"])
     datasets = (full["dataset"],) if full["dataset"] else tuple(full["datasets"])
-    matrix_is_empty = not all(
-        (datasets, full["models"], full["protocols"], full["frameworks"], full["precisions"])
-    )
+    matrix_is_empty = not all((datasets, full["models"], full["protocols"], full["frameworks"], full["precisions"]))
     if matrix_is_empty and not published:
         raise UserError(
             "Configuration: nothing to measure. Give at least one each of datasets, models, protocols, "
@@ -101,11 +99,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     if matrix_is_empty:
         datasets = ()
     results_dir = Path(full["results_dir"])
-    if (
-        results_dir.is_absolute()
-        or ".." in results_dir.parts
-        or results_dir.parts[:1] in ((), ("resources",))
-    ):
+    if results_dir.is_absolute() or ".." in results_dir.parts or results_dir.parts[:1] in ((), ("resources",)):
         raise UserError(
             f"Configuration: results_dir is {full['results_dir']!r}; give a folder below the working folder, "
             "such as results."

@@ -44,9 +44,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise UserError(
-                f"{path} cannot be written: the disk is full. Free some room, run again."
-            ) from error
+            raise UserError(f"{path} cannot be written: the disk is full. Free some room, run again.") from error
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}. Make its folder writable and run again."
         ) from error

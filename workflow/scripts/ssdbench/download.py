@@ -129,9 +129,7 @@ def urls_of(name: str, urls: Iterable[str], mirror: str | None) -> tuple[str, ..
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(
-                f"{name}: {url} is no http or https url. Correct it in the registry or in `mirror`."
-            )
+            raise UserError(f"{name}: {url} is no http or https url. Correct it in the registry or in `mirror`.")
         if "@" in parts.netloc:
             raise UserError(f"{name}: the url at {parts.hostname} holds a user name. Move it to ~/.netrc.")
     if not asked:

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from ssdbench.errors import UserError
 from ssdbench.plan import Plan
-from ssdbench.registry import DatasetRow, ModelRow
+from ssdbench.registry import SINGLE_IMAGES, DatasetRow, ModelRow
 from ssdbench.tags import Tag
-
-# Up to this many images are fetched one by one; above, the whole archive is.
-SINGLE_IMAGES = 1000
 
 # val2017.zip: 815585330 bytes for 5000 images.
 _BYTES_PER_IMAGE = 163_000
@@ -74,8 +71,7 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
         + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] for cell in open_cells)
     )
     parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
-        images[cell.dataset] * (_PER_IMAGE[cell.framework] + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB
-        for cell in open_cells
+        images[cell.dataset] * (_PER_IMAGE[cell.framework] + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB for cell in open_cells
     )
     timing = plan.config.timing
     serial = len(open_cells) * timing.rounds * (timing.seconds + 4)
@@ -119,23 +115,17 @@ def _dataset_downloads(plan: Plan) -> list[Download]:
         if row.kind != "coco":
             continue
         if row.annotations and not Path(plan.annotations(row.name)).exists():
-            downloads[row.annotations.file.name] = Download(
-                row.annotations.file.name, row.annotations.file.size
-            )
+            downloads[row.annotations.file.name] = Download(row.annotations.file.name, row.annotations.file.size)
         if not Path(plan.image_list(tag)).exists():
             download = _images_download(row, plan.config.tags[tag], image_count(plan, tag))
             downloads[download.name] = download
         calibration = plan.calibration_list(row.name)
         needs_calibration = any(
-            plan.calibration_of(cell)
-            for cell in plan.supported
-            if plan.dataset(cell.dataset).name == row.name
+            plan.calibration_of(cell) for cell in plan.supported if plan.dataset(cell.dataset).name == row.name
         )
         if needs_calibration and not Path(calibration).exists():
             number = plan.config.calibration_images
-            downloads[calibration] = Download(
-                f"{number} calibration images for {row.name}", number * _BYTES_PER_IMAGE
-            )
+            downloads[calibration] = Download(f"{number} calibration images for {row.name}", number * _BYTES_PER_IMAGE)
     return list(downloads.values())
 
 

@@ -219,11 +219,7 @@ def _cpu_limit(root: Path) -> float | None:
     pairs = [(_text(folder / "cpu.max") or "").split() for folder in _cgroups(root)]
     v1 = root / "sys/fs/cgroup/cpu"
     pairs.append([_text(v1 / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")])
-    limits = [
-        int(p[0]) / int(p[1])
-        for p in pairs
-        if len(p) == 2 and p[0].isdigit() and p[1].isdigit() and int(p[1])
-    ]
+    limits = [int(p[0]) / int(p[1]) for p in pairs if len(p) == 2 and p[0].isdigit() and p[1].isdigit() and int(p[1])]
     return round(min(limits), 3) if limits else None
 
 

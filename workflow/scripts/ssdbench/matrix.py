@@ -31,9 +31,7 @@ def build_matrix(config: Config, registry: Registry) -> list[Cell]:
         registry.dataset(tag.name)
     asked = [
         CellName(*words)
-        for words in product(
-            config.datasets, config.models, config.protocols, config.frameworks, config.precisions
-        )
+        for words in product(config.datasets, config.models, config.protocols, config.frameworks, config.precisions)
     ]
     names = dict.fromkeys([*asked, *config.published])
     published = set(config.published)

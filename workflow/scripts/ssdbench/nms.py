@@ -124,9 +124,7 @@ def _greedy(
     return Kept(rows, class_ids, scores[rows, class_ids], corners[kept])
 
 
-def _overlaps(
-    sides: Float32, labels: NDArray[np.int32], some: Int64, others: Int64, iou: float
-) -> NDArray[np.bool_]:
+def _overlaps(sides: Float32, labels: NDArray[np.int32], some: Int64, others: Int64, iou: float) -> NDArray[np.bool_]:
     """Whether some boxes and others are of one class and overlap by more than `iou`: bool [M, N].
 
     Boxes are given by index into `sides` (five rows, ymin xmin ymax xmax area) and their classes `labels`.

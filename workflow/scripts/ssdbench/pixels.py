@@ -52,8 +52,7 @@ def read_image(path: Path, sha256: str = "") -> bytes:
         raise UserError(f"Image {path} has over {_MAX_FILE_BYTES >> 20} MB. Leave it out of the dataset.")
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
-            f"Image {path} has changed since the image list was made. "
-            "Restore it, or make the image list again."
+            f"Image {path} has changed since the image list was made. Restore it, or make the image list again."
         )
     return data
 
@@ -98,9 +97,7 @@ def decode_image(data: bytes, record: ImageRecord, path: Path) -> UInt8:
     # Neither marker can occur within compressed data, so a scan without an end after it has broken off.
     if not (data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)):
         with suppress(cv2.error):
-            pixels = cv2.imdecode(
-                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-            )
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape != (record.height, record.width, 3):
         raise UserError(f"Image {path} is truncated or damaged. Fetch or copy it again.")
     return pixels

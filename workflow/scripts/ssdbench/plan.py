@@ -189,9 +189,7 @@ class Plan:
                 "mirror": self.config.mirror,
             },
             "unsupported": [
-                {"cell": dict(vars(cell.name)), "reason": cell.unsupported}
-                for cell in cells
-                if cell.unsupported
+                {"cell": dict(vars(cell.name)), "reason": cell.unsupported} for cell in cells if cell.unsupported
             ],
         }
 

@@ -81,9 +81,7 @@ def _check_heads(output: Heads, anchors: Float32) -> None:
 
 
 def _suppressed(output: Heads, index: int, size: tuple[int, int], decoding: HeadDecoding) -> Found:
-    kept = suppress(
-        output.encodings[index], output.scores[index], decoding.anchors, decoding.box_coder, decoding.nms
-    )
+    kept = suppress(output.encodings[index], output.scores[index], decoding.anchors, decoding.box_coder, decoding.nms)
     return Found(kept.class_ids, kept.scores, to_pixels(kept.corners, *size))
 
 

@@ -24,9 +24,7 @@ class Progress:
         self._done = 0
         self._last_line = time.monotonic()
         self._bar = (
-            tqdm(total=total, desc=label, unit=f" {unit}", unit_scale=unit == "B")
-            if sys.stderr.isatty()
-            else None
+            tqdm(total=total, desc=label, unit=f" {unit}", unit_scale=unit == "B") if sys.stderr.isatty() else None
         )
 
     def advance(self, amount: int = 1) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from ssdbench.documents import read_yaml, validate
 from ssdbench.errors import UserError
 
+# Up to this many images of a dataset are fetched one by one; for more, the whole archive is.
+SINGLE_IMAGES = 1000
 
 Row = TypeVar("Row")
 
@@ -198,15 +200,9 @@ def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
     annotations, images, calibration = row["annotations"], row["images"], row["calibration"]
     return replace(
         dataset,
-        annotations=Annotations(
-            _remote(annotations["file"]), annotations["member"], annotations.get("sha256")
-        ),
-        images=Images(
-            _remote(images["file"]), images["folder"], tuple(images["single_image_urls"]), images["count"]
-        ),
-        calibration=CalibrationSource(
-            file.parent / calibration["names"], tuple(calibration["single_image_urls"])
-        ),
+        annotations=Annotations(_remote(annotations["file"]), annotations["member"], annotations.get("sha256")),
+        images=Images(_remote(images["file"]), images["folder"], tuple(images["single_image_urls"]), images["count"]),
+        calibration=CalibrationSource(file.parent / calibration["names"], tuple(calibration["single_image_urls"])),
     )
 
 
@@ -217,9 +213,7 @@ def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
     if "path" in source:
         path = file.parent / source["path"]
         if not path.is_file():
-            raise UserError(
-                f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file."
-            )
+            raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
         source["path"] = str(path)
     heads = dict(row.get("heads", {}))
     if "box_coder" in heads:

@@ -173,9 +173,7 @@ def _instances(
     }
 
 
-def _scene(
-    image_id: int, photographs: Sequence[Photograph], grounds: Sequence[UInt8]
-) -> tuple[UInt8, list[Placement]]:
+def _scene(image_id: int, photographs: Sequence[Photograph], grounds: Sequence[UInt8]) -> tuple[UInt8, list[Placement]]:
     """The scene of an id, the same at every call: pixels uint8 [H, W, 3] BGR, and what lies on its ground."""
     rng = np.random.default_rng([_SEED, image_id])
     width, height = _SIZES[int(rng.integers(len(_SIZES)))]
@@ -183,9 +181,7 @@ def _scene(
     return paint(_ground(rng, grounds, width, height), placements), placements
 
 
-def arrange(
-    rng: np.random.Generator, photographs: Sequence[Photograph], width: int, height: int
-) -> list[Placement]:
+def arrange(rng: np.random.Generator, photographs: Sequence[Photograph], width: int, height: int) -> list[Placement]:
     """Lay one to five photographs on a scene so that each object stays recognisable or is hidden wholly.
 
     A photograph that finds no such place in the end is left out.
@@ -287,9 +283,7 @@ def _ground(rng: np.random.Generator, grounds: Sequence[UInt8], width: int, heig
     side = int(rng.integers(texture.shape[0] // 3, texture.shape[0], endpoint=True))
     x, y = rng.integers(texture.shape[0] - side, endpoint=True, size=2)
     part = cv2.resize(texture[y : y + side, x : x + side], (width, height), interpolation=cv2.INTER_LINEAR)
-    tinted: UInt8 = np.clip(
-        part * rng.uniform(0.6, 1.1) * rng.uniform(0.8, 1.0, size=3) + 0.5, 0, 255
-    ).astype(np.uint8)
+    tinted: UInt8 = np.clip(part * rng.uniform(0.6, 1.1) * rng.uniform(0.8, 1.0, size=3) + 0.5, 0, 255).astype(np.uint8)
     return tinted
 
 
@@ -342,9 +336,7 @@ def _read(row: dict[str, Any]) -> UInt8:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path} of the embedded sample cannot be read: {error.strerror}. {remedy}"
-        ) from error
+        raise UserError(f"{path} of the embedded sample cannot be read: {error.strerror}. {remedy}") from error
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise UserError(f"{path} is not the photograph that the embedded sample was measured on. {remedy}")
     pixels: UInt8 | None = cv2.imdecode(

@@ -67,9 +67,7 @@ def read_ids(text: str, file: str) -> list[int]:
         if not entry:
             continue
         if not entry.isascii() or not entry.isdigit():
-            raise UserError(
-                f"{file}, line {number}: {entry!r} is not an image id; give one whole number a line."
-            )
+            raise UserError(f"{file}, line {number}: {entry!r} is not an image id; give one whole number a line.")
         ids.append(int(entry))
     if not ids:
         raise UserError(f"{file} holds no image id; give one whole number a line.")

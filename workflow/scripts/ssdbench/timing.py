@@ -175,9 +175,7 @@ def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "latency_p90_ms": stages["network"].get("p90"),
         "end_to_end_p50_ms": stages["end_to_end"].get("p50"),
         "end_to_end_p90_ms": stages["end_to_end"].get("p90"),
-        "throughput_ips": round(
-            sum(r["queries"] * r["batch"] for r in done) / sum(r["seconds"] for r in done), 2
-        ),
+        "throughput_ips": round(sum(r["queries"] * r["batch"] for r in done) / sum(r["seconds"] for r in done), 2),
         "load_ms": median(r["load_ms"] for r in done),
         "first_call_ms": median(r["first_call_ms"] for r in done),
         "peak_rss_mb": max(r["peak_rss_mb"] for r in done),

@@ -33,9 +33,7 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
     sections = {
         "Machine": hosts,
         "Packages that ran": {cell: part.get("versions") or {} for cell, part in provenance.items()},
-        "Packages that converted": {
-            cell: (run.get("card") or {}).get("versions") or {} for cell, run in ran.items()
-        },
+        "Packages that converted": {cell: (run.get("card") or {}).get("versions") or {} for cell, run in ran.items()},
         "Runtime of each cell": runtime,
         "Provenance": rest,
     }

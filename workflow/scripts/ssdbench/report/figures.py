@@ -43,9 +43,7 @@ def series_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(row["framework"] for row in rows))}
 
 
-def scatter(
-    rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas: Canvas
-) -> dict[str, Any] | None:
+def scatter(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int], canvas: Canvas) -> dict[str, Any] | None:
     """AP against median latency of one group's rows; None where no row has both.
 
     The latency axis starts at zero; the AP axis does not, and spans at least 0.02. A whisker runs from p50 to
@@ -125,9 +123,7 @@ def _place_labels(marks: list[dict[str, Any]], plot: _Box, canvas: Canvas) -> No
                 # The label's near edge, not its centre, lies at `distance` from the mark.
                 middle_x = mark["x"] + cos(angle) * (distance + width / 2)
                 middle_y = mark["y"] + sin(angle) * (distance + height / 2)
-                box = _Box(
-                    middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2
-                )
+                box = _Box(middle_x - width / 2, middle_y - height / 2, middle_x + width / 2, middle_y + height / 2)
                 outside = width * height - box.overlap(frame)
                 cost = 20 * outside + 10 * sum(box.overlap(other) for other in taken) + distance + step / 12
                 if best is None or cost < best[0]:

@@ -48,12 +48,7 @@ def _fact(label: str, figure: str, unit: str, words: str) -> dict[str, str]:
 
 
 def _speed_up(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
-    if (
-        reference is None
-        or row is reference
-        or not reference["latency_p50_ms"]
-        or reference["timing_valid"] is False
-    ):
+    if reference is None or row is reference or not reference["latency_p50_ms"] or reference["timing_valid"] is False:
         return ""
     times = ratio(reference["latency_p50_ms"] / row["latency_p50_ms"])
     return f", {times} times as fast as the reference"

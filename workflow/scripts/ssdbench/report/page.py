@@ -36,17 +36,13 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {
-        name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")
-    }
+    templates.filters |= {name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")}
     templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name")}
     templates.globals |= {"is_address": _is_address, "DASH": words.DASH}
     style, script = (_asset(templates, name) for name in ("style.css", "page.js"))
     rows = {row["id"]: row for row in summary["rows"]}
     series = series_of(summary["rows"])
-    groups = [
-        {**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]
-    ]
+    groups = [{**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]]
     drawn = {cell for picture in pictures for cell in picture["cells"]}
     return templates.get_template("template.html.j2").render(
         summary=summary,
@@ -56,9 +52,7 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         titles=_titles(summary),
         lede=_lede(summary),
         metrics=words.METRICS,
-        class_tables=[
-            table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))
-        ],
+        class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))],
         published_sources=_sources(summary["published"]),
         pictures=pictures,
         drawn_cells=drawn,
@@ -117,9 +111,7 @@ def _lede(summary: Mapping[str, Any]) -> str:
     ran = [row for row in summary["rows"] if row["status"] != "unsupported"]
     models = words.listed([model["title"] for model in summary["models"].values()])
     places = words.listed([f"{dataset['count']} ({dataset['tag']})" for dataset in summary["datasets"]])
-    settings = words.listed(
-        list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"]))
-    )
+    settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
     cpu = summary["environment"]["cpu"]
     timed = f" and timed at {settings}" if settings else ""
     place = f" on {cpu}" if cpu else ""
@@ -130,11 +122,7 @@ def _lede(summary: Mapping[str, Any]) -> str:
 
 
 def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> dict[str, Any]:
-    notes = [
-        {"text": note, "is_trouble": row["status"] != "unsupported"}
-        for row in rows
-        for note in row_notes(row)
-    ]
+    notes = [{"text": note, "is_trouble": row["status"] != "unsupported"} for row in rows for note in row_notes(row)]
     largest = max((row["model_mb"] for row in rows if row["model_mb"] is not None), default=None)
     return {
         "wide": scatter(rows, series, _WIDE),
@@ -152,9 +140,7 @@ def _class_table(
     cells = [cell for cell in group["cells"] if details[cell]["per_class"]]
     if not cells:
         return None
-    scores = {
-        cell: {entry["category_id"]: entry["AP"] for entry in details[cell]["per_class"]} for cell in cells
-    }
+    scores = {cell: {entry["category_id"]: entry["AP"] for entry in details[cell]["per_class"]} for cell in cells}
     lines = []
     for entry in details[cells[0]]["per_class"]:
         values = [scores[cell].get(entry["category_id"]) for cell in cells]

@@ -22,9 +22,7 @@ _MOST_BYTES = 40_000
 _MOST_BOXES = 40
 
 
-def build_pictures(
-    images: Mapping[str, Any], detections: Mapping[str, Path], count: int = 12
-) -> list[dict[str, Any]]:
+def build_pictures(images: Mapping[str, Any], detections: Mapping[str, Path], count: int = 12) -> list[dict[str, Any]]:
     """Thumbnails of a few images of one dataset tag, with ground truth and the boxes of each cell.
 
     Args:
@@ -100,9 +98,7 @@ def match_boxes(
             for index in free
             if truths[index]["category_id"] == row["category_id"] and overlaps[number, index] >= MATCH_IOU
         ]
-        hit = max(
-            able, key=lambda index: (not truths[index].get("iscrowd"), overlaps[number, index]), default=None
-        )
+        hit = max(able, key=lambda index: (not truths[index].get("iscrowd"), overlaps[number, index]), default=None)
         if hit is not None and not truths[hit].get("iscrowd"):
             free.remove(hit)
         boxes.append(

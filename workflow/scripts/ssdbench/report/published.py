@@ -26,9 +26,7 @@ def load_published(path: Path) -> dict[str, Any]:
                 f"{path}: the row {row['id']} names the source {row['source']!r}, which is not under sources."
             )
         if row["values"] is not None and len(row["values"]) != len(METRICS):
-            raise UserError(
-                f"{path}: the row {row['id']} has {len(row['values'])} values; COCO has {len(METRICS)}."
-            )
+            raise UserError(f"{path}: the row {row['id']} has {len(row['values'])} values; COCO has {len(METRICS)}.")
     return document
 
 

@@ -137,9 +137,7 @@ def _sentence(text: str) -> str:
 
 def _flagged(row: Mapping[str, Any], column: str) -> str:
     text = shown(row, column) or DASH
-    return (
-        f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
-    )
+    return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
 
 
 def _markdown(text: str) -> str:
@@ -280,8 +278,6 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
-        "timing": {
-            key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None
-        },
+        "timing": {key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None},
         "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
     }

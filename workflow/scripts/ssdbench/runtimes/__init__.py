@@ -36,8 +36,7 @@ def import_framework(framework: str) -> ModuleType:
         return importlib.import_module(f"{__name__}.{MODULES[framework]}")
     except ImportError as error:
         raise UserError(
-            f"Framework {framework} cannot be imported ({error}). "
-            "Install the packages of envs/requirements.txt."
+            f"Framework {framework} cannot be imported ({error}). Install the packages of envs/requirements.txt."
         ) from error
 
 

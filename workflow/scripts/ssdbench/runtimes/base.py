@@ -90,9 +90,7 @@ class Session(ABC):
                 "Use another batch or input size."
             )
         output = self.infer(pixels)
-        arrays = (
-            (output.encodings, output.scores) if isinstance(output, Heads) else (output.boxes, output.scores)
-        )
+        arrays = (output.encodings, output.scores) if isinstance(output, Heads) else (output.boxes, output.scores)
         bad = sum(array.size - int(np.count_nonzero(np.isfinite(array))) for array in arrays)
         if bad:
             raise UserError(

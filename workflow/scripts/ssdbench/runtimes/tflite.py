@@ -85,9 +85,7 @@ def open_session(path: Path, threads: int) -> Session:
         raise unloadable(path, "LiteRT", error) from error
     inputs = {d["name"]: d for d in interpreter.get_input_details()}
     quantisation = next((d["quantization"] for d in inputs.values()), None)
-    form = input_form(
-        path, {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}, quantisation
-    )
+    form = input_form(path, {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}, quantisation)
     kind, outputs = _outputs(path, interpreter)
     return _TfliteSession(path, threads, kind, form, interpreter, outputs)
 
