@@ -10,7 +10,9 @@ CORES ?= all
 CONFIG ?=
 ARGS ?=
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+# --cores last: what follows it can be a target in ARGS, which --configfile would swallow
+SNAKEMAKE := $(BIN)/snakemake $(CONFIGFILE) --cores $(CORES)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
 .PHONY: help run plan retry test test-quick lint lock clean
@@ -22,10 +24,10 @@ run: .venv/run.stamp  ## fetch, convert, measure, report: the matrix of config.y
 	@$(SNAKEMAKE) $(ARGS)
 
 plan: .venv/run.stamp  ## say what `make run` would do: cells, downloads, disk, rough time
-	@$(BIN)/python workflow/scripts/plan.py $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
+	@$(BIN)/python workflow/scripts/plan.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
 
 retry: .venv/run.stamp  ## run the failed cells again, and only those
-	@$(BIN)/python workflow/scripts/forget_failed.py
+	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) $(ARGS)
 	@$(SNAKEMAKE) $(ARGS)
 
 test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 20 min)

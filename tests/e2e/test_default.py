@@ -172,6 +172,16 @@ def test_edited_code_reruns_the_steps_that_run_through_it(project: Project) -> N
     assert not jobs.keys() & {"detect_objects", "time_inference", "convert_model", "quantise_model"}
 
 
+def test_a_changed_registry_row_converts_that_model_anew(project: Project) -> None:
+    registry = project.folder / "workflow/resources/registry.yaml"
+    text = registry.read_text()
+    with changed(registry, text.replace("box_encodings: Squeeze", "box_encodings: Squeeze_1")):
+        jobs = project.dry_run(config=QUICK)
+    assert jobs["convert_model"] + jobs["quantise_model"] == 7
+    with changed(registry, text.replace("title: Coral", "title: Another")):
+        assert project.dry_run(config=QUICK) == {}
+
+
 def test_a_cell_that_fails_leaves_the_others_and_is_retried_alone(project: Project, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"not a model")
     (tmp_path / "mine.yaml").write_text(
@@ -199,7 +209,7 @@ def test_a_cell_that_fails_leaves_the_others_and_is_retried_alone(project: Proje
     page = (project.folder / "results_failing/sample/report/index.html").read_text()
     assert "failed" in page
 
-    forgotten = project.script("forget_failed.py", "results_failing", "resources/models")
+    forgotten = project.script("forget_failed.py", "--configfile", str(project.folder / "test_config.yaml"))
     assert "broken" in forgotten.stdout
     assert MODEL not in forgotten.stdout
     jobs = project.dry_run(config=config)

@@ -73,6 +73,11 @@ def runtime_code(wildcards):
     return [str(SCRIPTS / file), *code(file)]
 
 
+def tracked(row):
+    """A registry row as text: Snakemake notices a change in text, but not in an object of ours."""
+    return repr(row)
+
+
 def nms_of(wildcards):
     """NMS settings for protocols that use them: a change reruns no cell whose graph brings its own."""
     return (

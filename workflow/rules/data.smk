@@ -9,6 +9,8 @@ rule compose_sample:
     priority: 300
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     script:
         "../scripts/compose_sample.py"
 
@@ -23,8 +25,11 @@ rule download_annotations:
     localrule: True
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         source=lambda w: PLAN.registry.dataset(w.dataset).annotations,
+        tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).annotations),
         mirror=PLAN.config.mirror,
     script:
         "../scripts/download_annotations.py"
@@ -42,10 +47,13 @@ rule fetch_images:
     localrule: True
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         tag=lambda w: PLAN.config.tags[w.tag],
         ids=lambda w: PLAN.config.id_files.get(PLAN.config.tags[w.tag].ids, ()),
         source=lambda w: PLAN.dataset(w.tag).images,
+        tracked=lambda w: tracked(PLAN.dataset(w.tag).images),
         mirror=PLAN.config.mirror,
     script:
         "../scripts/fetch_images.py"
@@ -64,6 +72,8 @@ rule list_images:
     priority: 300
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         tag=lambda w: PLAN.config.tags[w.tag],
         ids=lambda w: PLAN.config.id_files.get(PLAN.config.tags[w.tag].ids, ()),
@@ -85,8 +95,11 @@ rule fetch_calibration:
     localrule: True
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         source=lambda w: PLAN.registry.dataset(w.dataset).calibration,
+        tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).calibration),
         number=PLAN.config.calibration_images,
         seed=PLAN.config.calibration_seed,
         mirror=PLAN.config.mirror,
@@ -107,6 +120,8 @@ rule choose_calibration:
     priority: 300
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         folder=lambda w: PLAN.calibration_folder(w.dataset),
         evaluation=lambda w: PLAN.image_folder(w.dataset),

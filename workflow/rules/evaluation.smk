@@ -24,6 +24,7 @@ rule evaluate_detections:
     conda:
         ENVIRONMENT
     resources:
+        slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=60,
     script:

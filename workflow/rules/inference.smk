@@ -14,10 +14,10 @@ rule detect_objects:
         ENVIRONMENT
     threads: 1
     resources:
+        slots=1,
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=240,
     params:
-        protocol=lambda w: protocol(w.protocol),
         nms=nms_of,
     script:
         "../scripts/detect_objects.py"
@@ -40,10 +40,10 @@ rule time_inference:
         ENVIRONMENT
     resources:
         slots=100,  # the machine to itself
+        cpus_per_task=PLAN.config.timing.threads,  # on a cluster
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=30,
     params:
-        protocol=lambda w: protocol(w.protocol),
         nms=nms_of,
         threads=PLAN.config.timing.threads,
         seconds=PLAN.config.timing.seconds,
@@ -66,5 +66,7 @@ rule combine_rounds:
         f"{CELL_LOGS}/combine_rounds.log",
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     script:
         "../scripts/combine_rounds.py"

@@ -9,8 +9,11 @@ rule fetch_model:
     localrule: True
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         row=lambda w: PLAN.registry.model(w.model),
+        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
         mirror=PLAN.config.mirror,
     script:
         "../scripts/fetch_model.py"
@@ -32,10 +35,12 @@ rule convert_model:
     conda:
         ENVIRONMENT
     resources:
+        slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=30,
     params:
         row=lambda w: PLAN.registry.model(w.model),
+        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
         check_folder=PLAN.calibration_folder("sample"),
     script:
         "../scripts/convert_model.py"
@@ -56,9 +61,11 @@ rule quantise_model:
     conda:
         ENVIRONMENT
     resources:
+        slots=1,
         mem_mb=lambda w, attempt: 6000 * attempt,
         runtime=60,
     params:
         row=lambda w: PLAN.registry.model(w.model),
+        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
     script:
         "../scripts/convert_model.py"

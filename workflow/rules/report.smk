@@ -12,8 +12,10 @@ rule collect_run:
         f"{CELL_LOGS}/collect_run.log",
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
-        cell=PLAN.cell,
+        cell=lambda w: dict(vars(PLAN.cell(w))),
         config=lambda w: PLAN.settings_of(PLAN.cell(w)),
     script:
         "../scripts/collect_run.py"
@@ -46,6 +48,8 @@ rule build_report:
         "logs/{tag}/build_report.log",
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         context=lambda w: PLAN.report_context(w.tag),
     script:
@@ -71,6 +75,8 @@ rule build_published_report:
         "logs/published/build_published_report.log",
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     params:
         context=PLAN.published_context,
     script:
@@ -89,5 +95,7 @@ rule check_cells:
     localrule: True
     conda:
         ENVIRONMENT
+    resources:
+        slots=1,
     script:
         "../scripts/check_cells.py"

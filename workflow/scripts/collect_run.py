@@ -29,11 +29,10 @@ def work() -> None:
     parts = {name: read_json(Path(snakemake.input[name])) for name in PARTS}
     first_failure = next((part for part in parts.values() if part["status"] != "ok"), parts["timing"])
     images = read_image_list(Path(snakemake.input.images))
-    name = snakemake.params.cell
     write_json(
         Path(snakemake.output.run),
         {
-            "cell": vars(name),
+            "cell": snakemake.params.cell,
             **{key: first_failure[key] for key in ("status", "reason", "log")},
             **{part: without_anchors(content) for part, content in parts.items()},
             "provenance": {

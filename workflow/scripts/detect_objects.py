@@ -10,6 +10,7 @@ from ssdbench.files import read_json
 from ssdbench.host import host_facts, limit_pools
 from ssdbench.inference import check_not_calibrated_with, detect, detections, head_decoding
 from ssdbench.progress import track
+from ssdbench.protocols import protocol
 from ssdbench.runtimes import open_session
 
 snakemake: Any  # given by the rule
@@ -19,7 +20,7 @@ SECONDS = 4 * 3600
 
 def work() -> steps.Record:
     limit_pools(snakemake.threads)
-    protocol = snakemake.params.protocol
+    how = protocol(snakemake.wildcards.protocol)
     card = read_json(Path(snakemake.input.card))
     images = read_image_list(Path(snakemake.input.images))
     check_not_calibrated_with(card, images)
@@ -30,8 +31,8 @@ def work() -> steps.Record:
         session,
         images.folder,
         images.images,
-        protocol.input_size or card["input_size"],
-        protocol.channel_order,
+        how.input_size or card["input_size"],
+        how.channel_order,
         head_decoding(card, snakemake.params.nms),
     )
     counted = track(found, "detecting", len(images.images))

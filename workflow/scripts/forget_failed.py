@@ -1,32 +1,32 @@
 """Delete the records of failed steps, so that the next run makes them again. `make retry` starts this."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import UserError
 from ssdbench.files import read_json
 
-RECORDS = ("card.json", "detect.json", "metrics.json", "timing.json", "run.json", "round*.json")
+
+def is_failed(path: Path) -> bool:
+    """Whether a record's status is `failed`, or cannot be read."""
+    try:
+        content = read_json(path)
+        return not isinstance(content, list) and content.get("status", "ok") == "failed"
+    except (UserError, AttributeError):
+        return True
 
 
-def failed_records(folders: list[Path]) -> list[Path]:
-    """The records below `folders` whose status is `failed`, or that cannot be read."""
-
-    def is_failed(path: Path) -> bool:
-        try:
-            return bool(read_json(path)["status"] == "failed")
-        except (UserError, KeyError, TypeError):
-            return True
-
-    return [
-        path for folder in folders for pattern in RECORDS for path in sorted(folder.rglob(pattern)) if is_failed(path)
-    ]
-
-
-def main(arguments: list[str]) -> int:
-    """Delete them and say which."""
-    folders = [Path(argument) for argument in arguments] or [Path("results"), Path("resources/models")]
-    failed = failed_records([folder for folder in folders if folder.is_dir()])
+def main(arguments: Sequence[str]) -> int:
+    """Delete the failed records of the configured cells and say which."""
+    options = config_parser(__doc__ or "").parse_known_args(arguments)[0]
+    try:
+        products = [Path(product) for product in plan_of(options.configfile, options.config).products]
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    failed = [path for path in products if path.is_file() and is_failed(path)]
     for path in failed:
         path.unlink()
         print(f"to be made again: {path}")

@@ -1,47 +1,15 @@
 """Say what a run would do, before it does anything: cells, downloads, disk, rough time."""
 
-import argparse
-import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-import yaml
 from tabulate import tabulate
 
-from ssdbench.config import merge
-from ssdbench.documents import read_yaml
+from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import UserError
 from ssdbench.forecast import Forecast, forecast, image_count
-from ssdbench.load import load_plan
+from ssdbench.host import available_cores
 from ssdbench.plan import Plan
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configfile", type=Path, help="a file to merge into config.yaml, as snakemake takes it")
-    parser.add_argument(
-        "--config", nargs="*", default=[], metavar="KEY=VALUE", help="single keys, as snakemake takes them"
-    )
-    parser.add_argument(
-        "--cores", type=int, default=len(os.sched_getaffinity(0)), help="cores to reckon with (default: all)"
-    )
-    return parser.parse_known_args(arguments)[0]  # `make` hands over what is meant for snakemake as well
-
-
-def load(arguments: argparse.Namespace) -> Plan:
-    """The plan of the merged configuration. Raises UserError where it is wrong."""
-    config = read_yaml(ROOT / "config.yaml")
-    if arguments.configfile:
-        config = merge(config, read_yaml(arguments.configfile) or {})
-    for entry in arguments.config:
-        key, separator, value = entry.partition("=")
-        if not separator:
-            raise UserError(f"--config {entry}: give KEY=VALUE.")
-        config = merge(config, {key: yaml.safe_load(value)})
-    return load_plan(config, ROOT, os.environ)
 
 
 def describe(plan: Plan, cost: Forecast) -> str:
@@ -76,12 +44,15 @@ def describe(plan: Plan, cost: Forecast) -> str:
     )
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print the plan; exit code 1 and one sentence where it cannot be carried out."""
+    parser = config_parser(__doc__ or "")
+    parser.add_argument("--cores", default="all", help="cores to reckon with (default: all)")
+    options = parser.parse_known_args(arguments)[0]
+    cores = int(options.cores) if options.cores.isdigit() else int(available_cores())
     try:
-        parsed = parse_arguments(arguments)
-        plan = load(parsed)
-        cost = forecast(plan, parsed.cores)
+        plan = plan_of(options.configfile, options.config)
+        cost = forecast(plan, max(1, cores))
         print(describe(plan, cost))
         cost.check_disk()
     except UserError as error:

@@ -88,19 +88,19 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument(
         "--images_path",
         type=Path,
-        default=environment.get("COCO_IMG_PATH"),
+        default=environment.get("COCO_IMG_PATH") or None,
         help="folder of the images (default: COCO_IMG_PATH)",
     )
     parser.add_argument(
         "--anno_path",
         type=Path,
-        default=environment.get("COCO_ANNO_PATH"),
+        default=environment.get("COCO_ANNO_PATH") or None,
         help="COCO instances JSON (default: COCO_ANNO_PATH)",
     )
     parser.add_argument(
         "--threads",
         type=positive,
-        default=environment.get("AIO_NUM_THREADS", "1"),
+        default=environment.get("AIO_NUM_THREADS") or "1",
         help="intra-op threads (default: AIO_NUM_THREADS, else 1)",
     )
     parser.add_argument(
@@ -143,6 +143,8 @@ def run(options: argparse.Namespace) -> str:
     annotations = read_annotations(options.anno_path)
     session = open_session(framework_of(options), options.model_path, options.threads)
     card = card_beside(options.model_path)
+    if card and card["precision"] != options.precision:
+        raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
     decoding = None if session.graph_kind == "graph" else head_decoding(session, card, options)
     outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
     with tempfile.TemporaryDirectory() as folder:

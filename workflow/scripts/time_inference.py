@@ -13,6 +13,7 @@ from ssdbench.inference import head_decoding
 from ssdbench.outputs import Finished, Heads
 from ssdbench.pixels import read_image, resize_image
 from ssdbench.postprocess import detections_of
+from ssdbench.protocols import protocol
 from ssdbench.timing import load_session, measure
 
 snakemake: Any  # given by the rule
@@ -32,9 +33,9 @@ def work() -> steps.Record:
     limit_pools(threads)
     card_path = Path(snakemake.input.card)
     card = read_json(card_path)
-    protocol = snakemake.params.protocol
+    how = protocol(snakemake.wildcards.protocol)
     decoding = head_decoding(card, snakemake.params.nms)
-    size = protocol.input_size or card["input_size"]
+    size = how.input_size or card["input_size"]
     images = read_image_list(Path(snakemake.input.images))
     preloaded = [
         (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
@@ -47,7 +48,7 @@ def work() -> steps.Record:
     measured = measure(
         session,
         preloaded,
-        lambda image: resize_image(image, size, protocol.channel_order),
+        lambda image: resize_image(image, size, how.channel_order),
         postprocess,
         seconds=snakemake.params.seconds,
     )

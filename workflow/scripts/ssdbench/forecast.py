@@ -71,7 +71,8 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
         + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] for cell in open_cells)
     )
     parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
-        images[cell.dataset] * (_PER_IMAGE[cell.framework] + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB for cell in open_cells
+        images[cell.dataset] * (_PER_IMAGE.get(cell.framework, 0.05) + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB
+        for cell in open_cells
     )
     timing = plan.config.timing
     serial = len(open_cells) * timing.rounds * (timing.seconds + 4)

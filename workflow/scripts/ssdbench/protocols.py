@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ssdbench.errors import UserError
 
@@ -21,7 +22,7 @@ class Protocol:
     summary: str
     frameworks: tuple[str, ...] = ()
     input_size: int = 0
-    channel_order: str = "rgb"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
     differences: tuple[str, ...] = ()
 
 

@@ -211,7 +211,7 @@ def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
     if "file" in source:
         source["file"] = _remote(source["file"])
     if "path" in source:
-        path = file.parent / source["path"]
+        path = (file.parent / source["path"]).resolve()
         if not path.is_file():
             raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
         source["path"] = str(path)
