@@ -30,11 +30,15 @@ retry: .venv/run.stamp  ## run the failed cells again, and only those
 	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) $(ARGS)
 	@$(SNAKEMAKE) $(ARGS)
 
+# Two workers for the tests that take seconds; the slow ones use all cores by themselves.
+QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
 test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 20 min)
-	$(BIN)/python -m pytest
+	$(QUICK_TESTS)
+	$(BIN)/python -m pytest -m slow
 
 test-quick: .venv/test.stamp lint  ## the tests that take seconds (under 2 min)
-	$(BIN)/python -m pytest -m "not slow"
+	$(QUICK_TESTS)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import pytest
 
 from support.project import Project
 
+pytestmark = pytest.mark.slow
 IMAGES = {1: "one.jpg", 2: "two.jpg"}
 
 
