@@ -6,7 +6,7 @@ from typing import Any
 
 from ssdbench import steps
 from ssdbench.coco import read_image_list
-from ssdbench.files import read_json, sha256_file, sha256_text, write_json
+from ssdbench.files import read_json, sha256_file, write_json
 from ssdbench.host import host_facts, package_versions
 
 snakemake: Any  # given by the rule
@@ -40,7 +40,7 @@ def work() -> None:
                 "artifact_sha256": parts["card"].get("sha256", ""),
                 "images_sha256": sha256_file(Path(snakemake.input.images)),
                 "annotations_sha256": images.annotations_sha256,
-                "code_sha256": sha256_text("".join(sha256_file(Path(file)) for file in snakemake.input.code)),
+                "code_sha256": parts["detect"].get("code_sha256", ""),
                 "config": snakemake.params.config,
                 "host": host_facts(),
                 "versions": package_versions(PACKAGES),

@@ -6,7 +6,7 @@ from typing import Any
 
 from ssdbench import steps
 from ssdbench.coco import read_image_list, write_detections
-from ssdbench.files import read_json
+from ssdbench.files import read_json, sha256_files
 from ssdbench.host import host_facts, limit_pools
 from ssdbench.inference import check_not_calibrated_with, detect, detections, head_decoding
 from ssdbench.progress import track
@@ -44,6 +44,7 @@ def work() -> steps.Record:
         "seconds": round(seconds, 3),
         "images_per_second": round(len(images.images) / seconds, 2),
         "runtime": session.facts(),
+        "code_sha256": sha256_files([*snakemake.input.code, *snakemake.input.runtime]),
         "host": host_facts(),
     }
 

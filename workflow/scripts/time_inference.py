@@ -7,7 +7,7 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.errors import UserError
-from ssdbench.files import read_json
+from ssdbench.files import read_json, sha256_files
 from ssdbench.host import available_cores, host_facts, limit_pools
 from ssdbench.inference import head_decoding
 from ssdbench.outputs import Finished, Heads
@@ -52,7 +52,8 @@ def work() -> steps.Record:
         postprocess,
         seconds=snakemake.params.seconds,
     )
-    return {**loading, **measured, "images": len(preloaded), "host": host_facts()}
+    code = sha256_files([*snakemake.input.code, *snakemake.input.runtime])
+    return {**loading, **measured, "images": len(preloaded), "host": host_facts(), "code_sha256": code}
 
 
 def round_facts() -> steps.Record:

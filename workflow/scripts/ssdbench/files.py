@@ -85,6 +85,11 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def sha256_files(files: Iterable[str | Path]) -> str:
+    """One sha256 over the contents of several files, in the order of their names."""
+    return sha256_text("".join(sha256_file(Path(file)) for file in sorted(set(map(str, files)))))
+
+
 def fingerprint(paths: Iterable[Path]) -> str:
     """A hash that changes when one of the files (or a file in one of the folders) does: name, size, mtime.
 

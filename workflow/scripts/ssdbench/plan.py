@@ -10,7 +10,7 @@ from typing import Any
 
 from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
-from ssdbench.files import fingerprint, sha256_file, sha256_text
+from ssdbench.files import fingerprint, sha256_file, sha256_files
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Registry
@@ -251,7 +251,7 @@ def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -
     if row.kind == "local":
         return fingerprint([config.local.calibration] if config.local.calibration else [])
     if row.calibration is None:
-        return sha256_text("".join(sha256_file(file) for file in sample_files))
+        return sha256_files(sample_files)
     if not row.calibration.names.is_file():
         raise UserError(
             f"The dataset {row.name} draws its calibration images from the list {row.calibration.names}, "
