@@ -27,7 +27,7 @@ plan: .venv/run.stamp  ## say what `make run` would do: cells, downloads, disk, 
 	@$(BIN)/python workflow/scripts/plan.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
 
 retry: .venv/run.stamp  ## run the failed cells again, and only those
-	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) $(ARGS)
+	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
 	@$(SNAKEMAKE) $(ARGS)
 
 # Two workers for the tests that take seconds; the slow ones use all cores by themselves.

@@ -172,14 +172,55 @@ def test_edited_code_reruns_the_steps_that_run_through_it(project: Project) -> N
     assert not jobs.keys() & {"detect_objects", "time_inference", "convert_model", "quantise_model"}
 
 
-def test_a_changed_registry_row_converts_that_model_anew(project: Project) -> None:
+def test_a_changed_registry_row_converts_that_model_anew_and_its_words_nothing(project: Project) -> None:
     registry = project.folder / "workflow/resources/registry.yaml"
     text = registry.read_text()
     with changed(registry, text.replace("box_encodings: Squeeze", "box_encodings: Squeeze_1")):
         jobs = project.dry_run(config=QUICK)
     assert jobs["convert_model"] + jobs["quantise_model"] == 7
-    with changed(registry, text.replace("title: Coral", "title: Another")):
-        assert project.dry_run(config=QUICK) == {}
+    with changed(registry, text.replace("title: SSDLite MobileNet v2, TensorFlow.js", "title: Another")):
+        assert project.dry_run(config=QUICK) == {"build_report": 1, "check_cells": 1}
+
+
+def test_other_words_on_a_protocol_rebuild_the_report_alone(project: Project) -> None:
+    protocols = project.folder / "workflow/resources/protocols.yaml"
+    with changed(protocols, protocols.read_text().replace("every framework", "each framework")):
+        assert project.dry_run(config=QUICK) == {"build_report": 1, "check_cells": 1}
+
+
+def test_another_mirror_fetches_nothing_again(project: Project) -> None:
+    jobs = project.dry_run(config={**QUICK, "mirror": "http://127.0.0.1:9"})
+    assert not jobs.keys() - {"collect_run", "build_report", "check_cells"}
+
+
+def test_another_framework_version_measures_that_framework_anew(project: Project) -> None:
+    table = project.folder / "workflow/scripts/ssdbench/frameworks.py"
+    with changed(table, table.read_text().replace('("ai-edge-litert", "numpy")', '("ai-edge-litert",)')):
+        jobs = project.dry_run("detections", config=QUICK)
+    assert jobs["detect_objects"] >= 3
+
+
+def test_a_swapped_model_file_fails_the_cell_and_a_retry_makes_it_anew(project: Project) -> None:
+    folder = project.folder / f"resources/models/{MODEL}/artifacts/heads/tflite"
+    (folder / "fp32/model.tflite").write_bytes((folder / "fp16/model.tflite").read_bytes())
+    said = project.script("forget_failed.py", "--dry-run")
+    assert said.stdout.strip() == f"to be made again: resources/models/{MODEL}/artifacts/heads/tflite/fp32/card.json"
+    assert (folder / "fp32/card.json").is_file()
+    config = {**QUICK, "results_dir": "results_swapped", "frameworks": ["tflite"], "precisions": ["fp32"]}
+    assert project.run(config={**config, "reference": {"framework": "tflite"}}).returncode == 1
+    (row,) = project.summary("sample", "results_swapped").values()
+    assert "is not the one that its card.json describes" in row["reason"]
+    project.script("forget_failed.py")
+    assert project.run(config=QUICK).returncode == 0
+
+
+def test_timings_take_the_machine_and_a_lost_limit_is_refused(project: Project) -> None:
+    done = project.run("--dry-run", "--resources", "mem_mb=4000", config=QUICK)
+    assert done.returncode == 1
+    assert "limit of 100 slots" in done.stdout + done.stderr
+    listed = project.run("--dry-run", "--forcerun", "time_inference", config=QUICK).stdout
+    resources = re.findall(r"^rule (\w+):.*?slots=(\d+)", listed, flags=re.M | re.S)
+    assert {slots for rule, slots in resources if rule == "time_inference"} == {"100"}
 
 
 def test_a_cell_that_fails_leaves_the_others_and_is_retried_alone(project: Project, tmp_path: Path) -> None:

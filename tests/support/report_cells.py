@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssdbench.report.words import METRICS
+from ssdbench.evaluation import METRICS
 
 # Measured on 130 images of val2017, protocol heads, fp32.
 FP32 = (0.3016, 0.4707, 0.3185, 0.0340, 0.2858, 0.6404, 0.2637, 0.3558, 0.3749, 0.0588, 0.3749, 0.7074)
 HOST = {"cpu": "Example CPU @ 2.0 GHz", "cores": 2, "flags": ["avx512f", "avx512_vnni"]}
+COLLECTOR = {"cpu": "Login node CPU", "cores": 64}
 
 
 def make_run(
@@ -24,6 +25,8 @@ def make_run(
     **changes: Any,
 ) -> dict[str, Any]:
     """A cell that went well; `changes` replace whole parts of its record."""
+    ran = {"host": HOST, "runtime": {"version": "1.0", "threads": 1}, "versions": {framework: "1.0"}}
+    ran["code_sha256"] = "cd" * 32
     ok = {"status": "ok", "reason": "", "log": "logs/x.log"}
     run = {
         "cell": {
@@ -44,7 +47,7 @@ def make_run(
             "notes": ["fp16 stored, fp32 computed"] if precision == "fp16" else [],
             "versions": {"tensorflow": "2.21.0"},
         },
-        "detect": {**ok, "images": 130, "seconds": 3.2, "images_per_second": 40.6, "threads": 1},
+        "detect": {**ok, "images": 130, "seconds": 3.2, "images_per_second": 40.6, **ran},
         "metrics": {
             **ok,
             "images": 130,
@@ -72,10 +75,13 @@ def make_run(
             "timing_valid": True,
             "timing_reason": "",
             "stages": {"decode": {"p50": 2.1, "p90": 2.5}, "preprocess": {"p50": 0.4, "p90": 0.5}},
+            "per_round": [{"round": i + 1, "latency_p50_ms": p50 * part} for i, part in enumerate((1.2, 0.9, 1.0))],
+            **ran,
         },
         "provenance": {
-            "host": HOST,
-            "versions": {framework: "1.0"},
+            "host": COLLECTOR,
+            "versions": {"pycocotools": "2.0"},
+            "code_sha256": "cd" * 32,
             "seed": 0,
             "artifact_sha256": f"{framework}-{precision}",
         },

@@ -14,7 +14,8 @@ from ssdbench.errors import UserError
 from ssdbench.registry import RemoteFile
 
 A, B = "a" * 64, "b" * 64
-UNKNOWN = RemoteFile("model.tar.gz", ("http://host/model.tar.gz",))
+URL = "http://host/model.tar.gz"
+UNKNOWN = RemoteFile("model.tar.gz", (URL, "http://other/model.tar.gz"))
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_the_first_hash_is_recorded_and_the_next_one_held_to_it(path: Path) -> N
     first = path.read_bytes()
     assert Checksums(path).hold(UNKNOWN, A, 5, "http://mirror/model.tar.gz") == "first use"
     assert path.read_bytes() == first
-    row = yaml.safe_load(first)["model.tar.gz"]
+    row = yaml.safe_load(first)[URL]
     assert (row["sha256"], row["size"], row["url"]) == (A, 5, "http://host/model.tar.gz")
     assert Checksums(path).known(UNKNOWN) == Known(A, 5, "first use")
 
@@ -38,8 +39,17 @@ def test_another_hash_is_refused_with_both_and_the_remedy(path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Checksums(path).hold(UNKNOWN, B, 5, "http://host/model.tar.gz")
     said = str(caught.value)
-    assert A in said and B in said and f"delete its row in {path}" in said
+    assert A in said and B in said and f"delete the row {URL} in {path}" in said
     assert Checksums(path).known(UNKNOWN) == Known(A, 5, "first use")
+
+
+def test_files_of_one_name_from_two_addresses_are_two_files(path: Path) -> None:
+    namesake = RemoteFile(UNKNOWN.name, ("http://elsewhere/model.tar.gz",))
+    Checksums(path).hold(UNKNOWN, A, 5, URL)
+    assert Checksums(path).known(namesake) is None
+    assert Checksums(path).hold(namesake, B, 6, namesake.urls[0]) == "first use"
+    assert Checksums(path).known(UNKNOWN) == Known(A, 5, "first use")
+    assert Checksums(path).known(namesake) == Known(B, 6, "first use")
 
 
 def test_the_registry_goes_before_what_was_recorded(path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssdbench.errors import UserError
-from ssdbench.graphs.check import Figure, compare_detections, compare_heads, require
+from ssdbench.graphs.check import Figure, NotJudged, compare_detections, compare_heads, require
 from ssdbench.nms import NmsSettings, suppress
 from ssdbench.outputs import Finished, Heads
 from ssdbench.registry import GraphNms
@@ -32,7 +32,7 @@ def finished(heads: Heads) -> Finished:
     return Finished(kept.corners[None], kept.class_ids[None], kept.scores[None], count)
 
 
-def passes(figures: list[Figure]) -> bool:
+def passes(figures: list[Figure] | NotJudged) -> bool:
     try:
         require(figures, "the reference", 1)
     except UserError:
@@ -68,7 +68,7 @@ def test_int8_heads_must_keep_class_and_score_of_what_scores() -> None:
     assert not passes(compare_heads("int8", [heads], [Heads(heads.encodings, shifted)]))
     assert not passes(compare_heads("int8", [heads], [Heads(heads.encodings, heads.scores * np.float32(0.6))]))
     assert not passes(compare_heads("int8", [heads], [Heads(heads.encodings, heads.scores * np.float32("nan"))]))
-    with pytest.raises(UserError, match="more calibration images"):
+    with pytest.raises(UserError, match=r"raise calibration\.images, or calibrate on images of objects"):
         compare_heads("int8", [Heads(heads.encodings, heads.scores * np.float32(0.1))], [heads])
 
 
@@ -93,11 +93,22 @@ def test_detections_need_partners_on_both_sides(precision: str) -> None:
     assert not good(replace(right, boxes=np.clip(right.boxes + np.float32(0.5), 0, 1)))
 
 
-def test_detections_that_nothing_can_be_said_about_are_refused() -> None:
+def test_a_detector_that_knows_nothing_on_the_images_is_not_judged_at_fp32_and_refused_at_int8() -> None:
     heads = some_heads()
     quiet = Heads(heads.encodings, heads.scores * np.float32(0.2))
-    with pytest.raises(UserError, match="Nothing is detected"):
-        compare_detections("fp32", [quiet], [finished(quiet)], tiny_anchors(), CODER, NMS)
+    outcome = compare_detections("fp32", [quiet, quiet], [finished(quiet)] * 2, tiny_anchors(), CODER, NMS)
+    record = require(outcome, "the reference", 2)
+    assert record["compared"] == "not judged: nothing scored above 0.31 on 2 images"
+    assert record["figures"] == {}
+    assert passes(compare_heads("fp32", [quiet], [quiet]))
+    with pytest.raises(UserError, match=r"Nothing scores above 0\.45 on the 1 calibration images.*raise calibration"):
+        compare_detections("int8", [quiet], [finished(quiet)], tiny_anchors(), CODER, NMS)
+
+
+def test_a_conversion_that_invents_detections_is_judged_by_them() -> None:
+    heads = some_heads()
+    quiet = Heads(heads.encodings, heads.scores * np.float32(0.2))
+    assert not passes(compare_detections("fp32", [quiet], [finished(heads)], tiny_anchors(), CODER, NMS))
 
 
 def test_a_failed_check_states_figure_and_limit() -> None:

@@ -14,6 +14,7 @@ from ssdbench.errors import UserError
 from ssdbench.graphs.convert import convert
 from ssdbench.graphs.graphdef import run_graph
 from ssdbench.graphs.support import unsupported_reason
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads
 from ssdbench.registry import ModelRow
 from ssdbench.runtimes import open_session
@@ -201,11 +202,12 @@ def test_a_conversion_that_changes_the_detector_is_not_published(
 
 def test_a_finished_file_is_published_as_it_is(frozen: Path, tmp_path: Path) -> None:
     _, source = made(tmp_path / "source", frozen, "graph", "tflite", "int8")
-    row = replace(ROW, format="tflite", heads=None, given=("graph", "int8"))
+    row = replace(ROW, format="tflite", heads=None, given=("graph", "int8"), input=Normalisation(0.5, 0.25))
     card, path = made(tmp_path / "given", source, "graph", "tflite", "int8", row)
     assert path.read_bytes() == source.read_bytes()
     assert card["ops"]["TFLite_Detection_PostProcess"] == 1
     assert card["notes"] == ["the published file, untouched"]
+    assert card["normalisation"] == {"scale": 0.5, "offset": 0.25}
     with pytest.raises(UserError, match=r"models\.tiny\.given"):
         made(tmp_path / "x", source, "heads", "tflite", "int8", replace(row, given=("heads", "int8")))
     with pytest.raises(UserError, match="does not exist"):
@@ -231,7 +233,7 @@ def test_only_what_can_be_made_is_supported() -> None:
         return {
             (kind, framework, precision)
             for kind in ("heads", "graph")
-            for framework in ("tensorflow", "tflite", "onnxruntime", "opencv")
+            for framework in ("tensorflow", "tflite", "onnxruntime")
             for precision in ("fp32", "fp16", "int8")
             if unsupported_reason(row, kind, framework, precision) is None
         }

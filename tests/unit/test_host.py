@@ -17,8 +17,8 @@ from ssdbench.host import (
     CpuTimes,
     available_cores,
     cpu_times,
-    has_vnni,
     host_facts,
+    int8_saturates,
     limit_pools,
     load_facts,
     package_versions,
@@ -123,10 +123,10 @@ def test_a_limit_that_is_none_is_left_out(tmp_path: Path, text: str) -> None:
 
 
 def test_vnni_and_arm_do_not_saturate_and_plain_avx_does() -> None:
-    assert has_vnni(["avx2", "avx512_vnni"])
-    assert has_vnni(["avx2", "avx_vnni"])
-    assert has_vnni(["asimd"])
-    assert not has_vnni(["avx2", "avx512f"])
+    assert not int8_saturates(["avx2", "avx512_vnni"])
+    assert not int8_saturates(["avx2", "avx_vnni"])
+    assert not int8_saturates(["asimd"])
+    assert int8_saturates(["avx2", "avx512f"])
 
 
 def test_versions_of_what_is_installed() -> None:

@@ -12,6 +12,7 @@ from conftest import ROOT
 from ssdbench.config import merge
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
+from ssdbench.files import sha256_file
 from ssdbench.load import load_plan
 from ssdbench.plan import Plan
 
@@ -141,3 +142,37 @@ def test_a_wrong_registry_file_is_one_sentence_that_names_it(tmp_path: Path, tex
     assert str(file) in str(caught.value)
     with pytest.raises(UserError, match="does not exist"):
         plan_of({"registries": [str(tmp_path / "nowhere.yaml")]})
+
+
+@pytest.mark.parametrize(
+    ("overlay", "sentence"),
+    [
+        ({"dataset": "coco_val2017-first9999"}, "asks for 9999 images, but coco_val2017 has 5000"),
+        ({"dataset": "coco_val2017-ids-deadbeef"}, "no file under `id_files`"),
+    ],
+)
+def test_what_a_dataset_does_not_have_is_known_before_the_run(overlay: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        plan_of(overlay)
+
+
+def test_an_id_file_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_bytes(b"\xef\xbb\xbf139\r\n285\r\n")
+    plan = plan_of({"dataset": f"coco_val2017-ids-{sha256_file(file)[:8]}", "id_files": [str(file)]})
+    assert list(plan.config.id_files.values()) == [(139, 285)]
+
+
+def test_a_report_over_what_exists_states_the_absent_cells_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of({"absent": "failed"})
+    first = plan.supported[0]
+    run = tmp_path / plan.folder(first) / "run.json"
+    run.parent.mkdir(parents=True)
+    run.write_text("{}")
+    assert plan.report_runs(plan.supported) == [first]
+    states = [cell["status"] for cell in plan.report_context("sample")["without_result"]]
+    assert sorted(states) == ["failed"] * 6 + ["unsupported"] * 2
+    assert plan_of({}).report_runs(plan.supported) == plan.supported

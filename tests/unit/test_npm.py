@@ -102,6 +102,7 @@ def test_a_package_without_a_checksum_is_held_to_its_first_download(registry: Re
     assert registry.fetch(None).origin == "first use"
     registry.tarball.write_bytes(registry.tarball.read_bytes()[:-1])
     assert registry.fetch(None).sha256 == registry.sha256
+    assert f"npm:{NAME}@{VERSION}:\n" in (registry.root / "checksums.yaml").read_text()
 
 
 def test_another_tarball_than_the_registry_row_says_stays_out(registry: Registry) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ssdbench.report.figures import Canvas, scatter, series_of
 from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary
-from support.report_cells import HOST, make_context, make_run, unready
+from support.report_cells import COLLECTOR, HOST, make_context, make_run, unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
 LOADS = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
@@ -47,6 +47,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "width": 640,
         "height": 480,
         "data_uri": "data:image/jpeg;base64,AAAA",
+        "problem": "",
         "truths": [{"name": "cat", "box": [0, 0, 30, 40], "is_crowd": False}],
         "cells": {"local/ssdlite_mobilenet_v2/heads/tensorflow/fp32": {"boxes": boxes, "missed": []}},
     }
@@ -58,14 +59,14 @@ def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = 
 
 
 def matrix() -> list[dict[str, Any]]:
-    disturbed = make_run("onnxruntime", "fp16", p50=19.7)
-    disturbed["timing"] |= {"timing_valid": False, "timing_reason": "drift of 31 %"}
+    crowded = make_run("onnxruntime", "fp16", p50=19.7)
+    crowded["timing"] |= {"timing_valid": False, "timing_reason": "round 2: 1.9 cores at work where 1 were asked for"}
     return [
         make_run(p50=34.2),
         unready("unsupported", "no fp16 in this framework", "tensorflow", "fp16"),
         make_run("tflite", p50=11.3),
         unready("failed", "the converter ran too long", "tflite", "int8"),
-        disturbed,
+        crowded,
     ]
 
 
@@ -99,13 +100,14 @@ def test_the_policy_allows_just_the_pages_own_style_and_script() -> None:
 def test_hostile_text_stays_text() -> None:
     runs = [make_run(HOSTILE, model=HOSTILE), unready("failed", HOSTILE, "tflite", HOSTILE, model=HOSTILE)]
     runs[0]["metrics"]["per_class"][0]["name"] = HOSTILE
-    runs[0]["provenance"] = {"host": {"cpu": HOSTILE, HOSTILE: HOSTILE}}
+    runs[0]["timing"] |= {"host": {"cpu": HOSTILE, HOSTILE: HOSTILE}, "timing_valid": False, "timing_reason": HOSTILE}
     runs[0]["card"] |= {"file": HOSTILE, "notes": [HOSTILE]}
     shown = picture(file_name=HOSTILE, truths=[{"name": HOSTILE, "box": [0, 0, 1, 1], "is_crowd": False}])
     shown["cells"] = {build_summary(runs, make_context())["rows"][0]["id"]: {"boxes": [], "missed": [0]}}
+    gone = picture(file_name=HOSTILE, data_uri="", problem=HOSTILE)
     page = page_of(
         runs,
-        [shown],
+        [shown, gone],
         tag=HOSTILE,
         made=HOSTILE,
         models={
@@ -151,13 +153,27 @@ def test_reasons_and_logs_can_be_read_without_a_mouse() -> None:
     notes = re.findall(r'<ul class="notes">(.*?)</ul>', page_of(matrix()), re.DOTALL)[0]
     assert "TFLite int8 failed: the converter ran too long. Log: logs/convert.log" in notes
     assert "TensorFlow fp16 is unsupported: no fp16 in this framework." in notes
-    assert "The timing of ONNX Runtime fp16 is not valid: drift of 31 %." in notes
+    assert "The timing of ONNX Runtime fp16 is not valid: round 2: 1.9 cores at work where 1 were asked for." in notes
 
 
 def test_a_timing_that_is_not_valid_is_struck_out() -> None:
     page = page_of(matrix())
-    assert re.search(r'<s title="drift of 31 %">19\.7</s>', page)
+    assert re.search(r'<s title="round 2: 1.9 cores at work where 1 were asked for">19\.7</s>', page)
     assert not re.search(r"<s[^>]*>34\.2</s>", page)
+
+
+def test_the_status_says_that_a_timing_is_not_valid() -> None:
+    (table,) = re.findall(r"<table>\s*<caption id=\"g1-caption\">.*?</table>", page_of(matrix()), re.DOTALL)
+    rows = re.findall(r"<tr class=.*?</tr>", table, re.DOTALL)
+    assert ["timing not valid" in row for row in rows] == [False, False, False, False, True]
+
+
+def test_the_spread_of_the_rounds_stands_beside_the_median() -> None:
+    single = make_run("tflite")
+    single["timing"]["per_round"] = single["timing"]["per_round"][:1]
+    page = page_of([make_run(p50=20.0), single])
+    assert re.search(r'<td class="number" data-value="1\.33\d*">18\.0 to 24\.0</td>', page)
+    assert 'title="one round only"' in page
 
 
 def test_each_group_has_a_table_of_its_own() -> None:
@@ -206,10 +222,42 @@ def test_classes_without_objects_have_no_line() -> None:
     assert "hair drier" not in page
 
 
-def test_the_machine_is_told_once() -> None:
+def test_the_machine_is_told_once_and_is_the_one_that_timed() -> None:
     page = page_of(matrix())
     assert f"on {HOST['cpu']}." in page
-    assert "avx512f, avx512_vnni" in page
+    assert page.count("avx512f, avx512_vnni") == 1
+    assert COLLECTOR["cpu"] not in page
+
+
+def test_cells_that_ran_on_different_machines_are_told_apart() -> None:
+    moved = make_run("tflite")
+    moved["timing"]["host"] = {"cpu": "Other CPU", "cores": 8}
+    page = page_of([make_run(), moved])
+    assert f"on 2 different processors, whose latencies do not compare: {HOST['cpu']} and Other CPU." in page
+    assert re.search(r'<div>Other CPU \(<span class="soft">TFLite fp32</span>\)</div>', page)
+    assert "Machine that detected, where it differs" in page
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_with_a_note() -> None:
+    gone = picture(file_name="gone.jpg", data_uri="", problem="Image gone.jpg does not exist. Restore it.")
+    elements = Elements(page := page_of([make_run()], [gone, picture()]))
+    assert "No picture of gone.jpg: Image gone.jpg does not exist. Restore it." in page
+    assert [image["src"] for image in elements.all("img")] == ["data:image/jpeg;base64,AAAA"]
+    (text,) = re.findall(r'<script type="application/json" id="picture-data">(.*?)</script>', page, re.DOTALL)
+    assert [shown["file_name"] for shown in json.loads(text)["pictures"]] == ["a.jpg"]
+    alone = page_of([make_run()], [gone])
+    assert "No picture of gone.jpg" in alone and 'id="picture-data"' not in alone
+
+
+def test_a_cell_whose_timing_failed_keeps_its_ap_and_its_boxes() -> None:
+    timing = {"status": "failed", "reason": "killed by signal 9", "log": "logs/t.log"}
+    run = make_run(timing=timing, status="failed", reason="killed by signal 9", log="logs/t.log")
+    page = page_of([run])
+    (row,) = re.findall(r'<tr class="failed.*?</tr>', page, re.DOTALL)
+    assert '<td class="number main-figure" data-value="0.3016">0.302</td>' in row
+    assert 'title="killed by signal 9">–<' in row
+    assert '<option value="local/ssdlite_mobilenet_v2/heads/tensorflow/fp32" selected>' in page
+    assert "TensorFlow fp32 failed: killed by signal 9. Log: logs/t.log" in page
 
 
 def rows_of(points: list[tuple[float, float]]) -> list[dict[str, Any]]:

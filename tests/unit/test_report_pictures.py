@@ -101,5 +101,11 @@ def test_pictures_carry_truths_and_the_boxes_worth_showing(tmp_path: Path) -> No
     shown = [(box["name"], box["score"], box["is_match"]) for box in picture["cells"]["cell"]["boxes"]]
     assert shown == [("class 99", 0.8, False), ("cat", 0.31, True)]
 
+    assert picture["problem"] == ""
+
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    (picture,) = build_pictures(images, {"cell": detections})
+    assert "a.png" in picture["problem"] and picture["data_uri"] == ""
+
     (picture,) = build_pictures({**images, "annotations": None}, {"cell": detections})
     assert picture["truths"] == [] and len(picture["cells"]["cell"]["boxes"]) == 2

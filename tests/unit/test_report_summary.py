@@ -62,11 +62,15 @@ def test_minus_one_of_pycocotools_is_missing_with_a_reason() -> None:
 
 def test_an_invalid_timing_is_kept_and_flagged() -> None:
     run = make_run("tflite", p50=2.0)
-    run["timing"] |= {"timing_valid": False, "timing_reason": "steal of 9 %"}
+    run["timing"] |= {"timing_valid": False, "timing_reason": "round 1: 40 queries, 64 are needed"}
     summary = build_summary([make_run(p50=10.0), run], make_context())
     row = summary["rows"][1]
-    assert (row["latency_p50_ms"], row["timing_valid"], row["timing_reason"]) == (2.0, False, "steal of 9 %")
-    assert "steal of 9 %" in summary_markdown(summary)
+    assert (row["latency_p50_ms"], row["timing_valid"], row["timing_reason"]) == (
+        2.0,
+        False,
+        "round 1: 40 queries, 64 are needed",
+    )
+    assert "round 1: 40 queries, 64 are needed" in summary_markdown(summary)
     fastest = next(fact for fact in summary["groups"][0]["findings"] if fact["label"] == "Fastest")
     assert fastest["words"].startswith("TensorFlow fp32")
 
@@ -117,6 +121,13 @@ def test_frameworks_that_agree_at_fp32_are_said_to() -> None:
     assert facts["Frameworks apart"] == "0.0002"
 
 
+def test_no_cell_is_the_fastest_where_processors_differ() -> None:
+    moved = make_run("tflite", p50=2.0)
+    moved["timing"]["host"] = {"cpu": "Other CPU"}
+    facts = build_summary([make_run(), moved], make_context())["groups"][0]["findings"]
+    assert "Fastest" not in {fact["label"] for fact in facts}
+
+
 def test_markdown_tables_survive_hostile_text() -> None:
     run = unready("failed", "a | b <script>\nc", "tflite", "int8", model="m|<b>")
     lines = summary_markdown(build_summary([make_run(), run], make_context())).splitlines()
@@ -138,9 +149,47 @@ def test_written_json_is_the_summary(tmp_path: Path) -> None:
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 3
 
 
-def test_facts_that_cells_share_come_once_and_others_with_their_cells() -> None:
-    facts = fold({"a": {"host": {"cpu": "X"}, "seed": 0}, "b": {"host": {"cpu": "X"}, "seed": 1}, "c": {"seed": 1}})
+def test_packages_are_those_that_the_steps_recorded() -> None:
+    run = make_run("tflite")
+    run["detect"]["versions"] = {"tflite": "0.9"}
+    sections = build_summary([make_run(), run], make_context())["environment"]
+    (ran,) = [section["facts"] for section in sections if section["title"] == "Packages that ran"]
+    assert {fact["key"]: [value["text"] for value in fact["values"]] for fact in ran} == {
+        "tensorflow": ["1.0"],
+        "tflite": ["1.0", "0.9"],
+    }
+
+
+def test_a_machine_or_runtime_that_detected_otherwise_is_told_beside_the_one_that_timed() -> None:
+    run = make_run()
+    titles = [section["title"] for section in build_summary([run], make_context())["environment"]]
+    assert not any("detected" in title for title in titles)
+    run["detect"] |= {"host": {"cpu": "Other CPU"}, "runtime": {"version": "1.0", "threads": 2}}
+    sections = build_summary([run], make_context())["environment"]
+    facts = {section["title"]: section["facts"] for section in sections}
+    assert facts["Machine that timed"][0]["values"] == [{"text": "Example CPU @ 2.0 GHz", "cells": []}]
+    cell = "local/ssdlite_mobilenet_v2/heads/tensorflow/fp32"
+    other = {"key": "cpu", "values": [{"text": "Other CPU", "cells": [cell]}]}
+    assert facts["Machine that detected, where it differs"] == [other]
+    threads = {"key": "threads", "values": [{"text": "2", "cells": [cell]}]}
+    assert facts["Runtime that detected, where it differs"] == [threads]
+
+
+def test_rounds_on_two_machines_are_both_told() -> None:
+    facts = fold({"a": [{"cpu": "X", "cores": 2}, {"cpu": "Y", "cores": 2}]})
     assert facts == [
-        {"key": "host.cpu", "values": [{"text": "X", "cells": []}]},
+        {"key": "cpu", "values": [{"text": "X", "cells": ["a"]}, {"text": "Y", "cells": ["a"]}]},
+        {"key": "cores", "values": [{"text": "2", "cells": []}]},
+    ]
+
+
+def test_facts_that_all_cells_share_come_once_and_others_with_their_cells() -> None:
+    everywhere = fold({"a": [{"seed": 0}], "b": [{"seed": 0}], "without": []})
+    assert everywhere == [{"key": "seed", "values": [{"text": "0", "cells": []}]}]
+    facts = fold(
+        {"a": [{"host": {"cpu": "X"}, "seed": 0}], "b": [{"host": {"cpu": "X"}, "seed": 1}], "c": [{"seed": 1}]}
+    )
+    assert facts == [
+        {"key": "host.cpu", "values": [{"text": "X", "cells": ["a", "b"]}]},
         {"key": "seed", "values": [{"text": "0", "cells": ["a"]}, {"text": "1", "cells": ["b", "c"]}]},
     ]

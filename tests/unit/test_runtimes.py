@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ssdbench import runtimes
 from ssdbench.errors import UserError
+from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.outputs import Finished, Heads
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import find_outputs, input_form
@@ -347,6 +348,42 @@ def test_the_request_is_checked_before_anything_is_loaded(tmp_path: Path, monkey
         open_session("onnxruntime", path, threads=1)
 
 
+@pytest.mark.parametrize("framework", ["tensorflow", "tflite", "onnxruntime"])
+@pytest.mark.parametrize("scale", [1 / 255, 1.0, 1 / 127.5])
+def test_float_inputs_are_fed_what_their_normalisation_says(framework: str, scale: float, tmp_path: Path) -> None:
+    path, pixels = HEADS[framework, "float32"](tmp_path), picture(0)
+    offset = -0.25
+    session = open_session(framework, path, 1, Normalisation(scale, offset))
+    output = session.run(pixels)
+    assert isinstance(output, Heads)
+    # The network is given x; `expected` takes pixels and makes x of them by itself.
+    x = pixels * scale + offset
+    wanted, _ = expected((x + 1) * 127.5)
+    np.testing.assert_allclose(output.encodings, wanted, rtol=1e-4, atol=1e-4)
+    assert "/255 - 0.25" in session.facts()["input"]
+
+
+def test_uint8_inputs_take_pixels_whatever_the_normalisation(tmp_path: Path) -> None:
+    path = onnx_heads(tmp_path / "model.onnx")
+    plain, other = (
+        open_session("onnxruntime", path, 1, n).run(picture(1)) for n in (MOBILENET_SSD, Normalisation(1, 0))
+    )
+    assert isinstance(plain, Heads) and isinstance(other, Heads)
+    np.testing.assert_array_equal(plain.encodings, other.encodings)
+
+
+def test_int8_inputs_are_fed_their_normalisation_through_their_own_scale() -> None:
+    inputs = {"image": ("int8", (1, 8, 8, 3))}
+    zero_to_one = Normalisation(1 / 255, 0)
+    table = input_form(MODEL, inputs, zero_to_one, (1 / 255, -128)).table
+    assert table is not None
+    assert table.tolist() == list(range(-128, 128))
+    with pytest.raises(UserError, match=r"holds numbers from 0 to 1, which pixel \* 2/255 - 1 exceeds: .* `input`"):
+        input_form(MODEL, inputs, MOBILENET_SSD, (1 / 255, -128))
+    # Calibration on dull images leaves out a little at both ends.
+    assert input_form(MODEL, inputs, MOBILENET_SSD, (1.8 / 255, 0)).table is not None
+
+
 MODEL = Path("folder/model.onnx")
 
 
@@ -364,7 +401,7 @@ MODEL = Path("folder/model.onnx")
 )
 def test_inputs_that_are_no_pixels_are_listed(inputs: dict[str, tuple[str, tuple[int, ...]]]) -> None:
     with pytest.raises(UserError) as raised:
-        input_form(MODEL, inputs)
+        input_form(MODEL, inputs, MOBILENET_SSD)
     assert str(MODEL) in str(raised.value)
     assert all(name in str(raised.value) and dtype in str(raised.value) for name, (dtype, _) in inputs.items())
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ssdbench.coco import ImageRecord
 from ssdbench.errors import UserError
+from ssdbench.normalisation import MOBILENET_SSD
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.pixels import resize_image
 from ssdbench.runtimes.base import InputForm, Session
@@ -111,7 +112,7 @@ def test_a_network_that_returns_nan_is_not_timed() -> None:
 
 def test_a_file_that_does_not_load_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx does not exist"):
-        load_session("onnxruntime", tmp_path / "none.onnx", 1)
+        load_session("onnxruntime", tmp_path / "none.onnx", 1, MOBILENET_SSD)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=1500))
@@ -130,8 +131,9 @@ def test_the_rarest_percentile_needs_6636_samples() -> None:
 
 def a_round(number: int, network: Sequence[float], **changes: Any) -> dict[str, Any]:
     """A round file; end to end takes twice the network's time."""
-    changed = {"cores_used": 1.0} | changes.pop("runtime", {})
-    host = {"cores_available": 4} | changes.pop("host", {})
+    runtime = {"version": "1.0", "cores_used": 1.0 - number / 100, "threads_seen": 1, "threads_at_work": 1}
+    runtime |= changes.pop("runtime", {})
+    host = {"cpu": "Example", "cores_available": 4} | changes.pop("host", {})
     stages = {name: [0.5 * ms for ms in network] for name in ("decode", "preprocess")}
     return {
         "status": "ok",
@@ -150,11 +152,15 @@ def a_round(number: int, network: Sequence[float], **changes: Any) -> dict[str, 
             "postprocess": [0.0] * len(network),
             "end_to_end": [2 * ms for ms in network],
         },
+        "started": "2026-01-01T00:00:00+00:00",
         "seconds": 2 * sum(network) / 1e3,
         "queries": len(network),
         "peak_rss_mb": 100.0 + number,
-        "runtime": changed,
+        "runtime": runtime,
+        "load": {"load_average": 1.0, "own_cores": 1.0, "other_cores": number / 10, "steal_cores": 0.0},
         "host": host,
+        "versions": {"onnxruntime": "1.0"},
+        "code_sha256": "ab",
     } | changes
 
 
@@ -168,17 +174,46 @@ def failed_round(number: int, status: str = "failed", reason: str = "it crashed"
     }
 
 
-def test_rounds_are_pooled() -> None:
-    timing = combine_rounds([a_round(1, [10.0] * 70), a_round(2, [20.0] * 70), a_round(3, [10.0] * 70)])
+def test_each_figure_is_the_median_over_rounds() -> None:
+    timing = combine_rounds([a_round(1, [10.0] * 60 + [15.0] * 40), a_round(2, [20.0] * 70), a_round(3, [10.0] * 70)])
     assert (timing["status"], timing["setting"], timing["rounds"]) == ("ok", "b1-t1-s1", 3)
-    assert timing["queries"] == 210
-    assert (timing["latency_p50_ms"], timing["latency_p90_ms"]) == (10.0, 20.0)
-    assert (timing["end_to_end_p50_ms"], timing["end_to_end_p90_ms"]) == (20.0, 40.0)
-    assert timing["throughput_ips"] == 37.5  # 210 images in 70 x (20 + 40 + 20) ms
+    assert timing["queries"] == 240
+    assert (timing["latency_p50_ms"], timing["latency_p90_ms"]) == (10.0, 15.0)
+    assert (timing["end_to_end_p50_ms"], timing["end_to_end_p90_ms"]) == (20.0, 30.0)
+    assert timing["throughput_ips"] == 41.67  # of 41.67, 25 and 50: 100 images in 2 x (600 + 600) ms
     assert (timing["load_ms"], timing["first_call_ms"], timing["peak_rss_mb"]) == (20.0, 10.0, 103.0)
     assert (timing["timing_valid"], timing["timing_reason"]) == (True, "")
-    assert timing["stages"]["decode"] == {"p50": 5.0, "p90": 10.0}
+    assert timing["stages"]["decode"] == {"p50": 5.0, "p90": 7.5}
     json.dumps(timing, allow_nan=False)
+
+
+def test_a_slow_round_of_few_queries_counts_as_much_as_a_fast_one_of_many() -> None:
+    timing = combine_rounds([a_round(1, [95.0] * 64), a_round(2, [28.1] * 156), a_round(3, [21.3] * 204)])
+    assert (timing["latency_p50_ms"], timing["latency_p90_ms"]) == (28.1, 28.1)
+    assert timing["throughput_ips"] == 17.79  # 1000 / (2 x 28.1)
+    rounds = [(r["round"], r["queries"], r["latency_p50_ms"], r["throughput_ips"]) for r in timing["per_round"]]
+    assert rounds == [(1, 64, 95.0, 5.26), (2, 156, 28.1, 17.79), (3, 204, 21.3, 23.47)]
+    assert [(r["cores_used"], r["other_cores"]) for r in timing["per_round"]] == [(0.99, 0.1), (0.98, 0.2), (0.97, 0.3)]
+
+
+def test_a_percentile_comes_from_the_rounds_that_carry_it() -> None:
+    slow = [40.0] * 63
+    timing = combine_rounds([a_round(1, slow), a_round(2, [10.0] * 70), a_round(3, [30.0] * 70)])
+    assert (timing["latency_p50_ms"], timing["latency_p90_ms"]) == (30.0, 20.0)
+    assert [r["latency_p90_ms"] for r in timing["per_round"]] == [None, 10.0, 30.0]
+
+
+def test_where_and_with_what_the_rounds_ran_is_kept() -> None:
+    timing = combine_rounds([a_round(number, [10.0] * 70) for number in (1, 2, 3)])
+    assert timing["host"] == {"cpu": "Example", "cores_available": 4}
+    assert timing["runtime"] == {"version": "1.0"}  # what the rounds saw of their threads is in per_round
+    assert (timing["versions"], timing["code_sha256"]) == ({"onnxruntime": "1.0"}, "ab")
+
+    moved = a_round(2, [10.0] * 70, host={"cpu": "Another"}, code_sha256="cd")
+    timing = combine_rounds([a_round(1, [10.0] * 70), moved, a_round(3, [10.0] * 70)])
+    assert [host["cpu"] for host in timing["host"]] == ["Example", "Another"]
+    assert timing["code_sha256"] == ["ab", "cd"]
+    assert timing["runtime"] == {"version": "1.0"}
 
 
 def test_throughput_counts_images_not_queries() -> None:

@@ -14,13 +14,26 @@ sys.path.insert(0, str(SCRIPTS))
 from ssdbench.code import module_files
 from ssdbench.errors import UserError
 from ssdbench.forecast import forecast
+from ssdbench.frameworks import frameworks
+from ssdbench.host import package_versions
 from ssdbench.load import load_plan
 from ssdbench.protocols import protocol
+
+
+def check_slots(limit):
+    """Timing has the machine to itself only under this limit, and `--resources` replaces the profile's whole."""
+    if getattr(limit, "value", limit) != 100:
+        raise UserError(
+            "The limit of 100 slots from profiles/default is missing, without which jobs run beside a timing. "
+            "Add slots=100 to your --resources, or use the profile."
+        )
+
 
 try:
     PLAN = load_plan(config, ROOT, os.environ)
     if workflow.is_main_process:
         forecast(PLAN).check_disk()
+        check_slots(workflow.global_resources.get("slots"))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -28,8 +41,10 @@ RESULTS = PLAN.config.results_dir
 SETTING = PLAN.config.timing.setting
 CELL_WORDS = "{tag}/{model}/{protocol}/{framework}/{precision}"
 CELL = f"{RESULTS}/{CELL_WORDS}"
-CELL_LOGS = f"logs/{CELL_WORDS}"
+LOGS = "logs" if RESULTS == "results" else f"logs/{RESULTS}"
+CELL_LOGS = f"{LOGS}/{CELL_WORDS}"
 ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
+PROTOCOLS = str(ROOT / "workflow/resources/protocols.yaml")
 PUBLISHED = str(ROOT / "workflow/resources/published.yaml")
 ENVIRONMENT = "../../envs/ssdbench.yaml"
 
@@ -51,10 +66,9 @@ def tags_of(*kinds):
 
 
 def cells_of(tag, file):
-    """This file of every supported cell of a tag."""
-    return [
-        f"{PLAN.folder(cell)}/{file}" for cell in PLAN.supported if cell.dataset == tag
-    ]
+    """This file of every cell of a tag that its report takes."""
+    cells = PLAN.report_runs([cell for cell in PLAN.supported if cell.dataset == tag])
+    return [f"{PLAN.folder(cell)}/{file}" for cell in cells]
 
 
 def card_of(wildcards):
@@ -69,13 +83,23 @@ def code(script):
 
 def runtime_code(wildcards):
     """The modules of the cell's runtime, which is found by name and not by import."""
-    file = f"ssdbench/runtimes/{wildcards.framework}.py"
+    file = f"ssdbench/runtimes/{frameworks()[wildcards.framework].module}.py"
     return [str(SCRIPTS / file), *code(file)]
 
 
 def tracked(row):
     """A registry row as text: Snakemake notices a change in text, but not in an object of ours."""
     return repr(row)
+
+
+def runtime_versions(wildcards):
+    """Versions of the packages that run the cell: others measure it anew."""
+    return package_versions(frameworks()[wildcards.framework].packages)
+
+
+def converter_versions(wildcards):
+    """Versions of the packages that make the artifact: others make it anew."""
+    return package_versions(frameworks()[wildcards.framework].converters)
 
 
 def nms_of(wildcards):
@@ -90,7 +114,9 @@ def nms_of(wildcards):
 def where_reports_lie():
     """The reports that are there, as the last words of a run."""
     pages = [page for page in PLAN.pages if Path(page).exists()]
-    return "\n".join(f"Report: {page}" for page in pages) or "No report yet."
+    return "\n".join(f"Report: {page}" for page in pages) or (
+        "No report yet. One over what exists: snakemake report --config absent=failed"
+    )
 
 
 def report_texts():

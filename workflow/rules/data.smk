@@ -30,7 +30,6 @@ rule download_annotations:
     params:
         source=lambda w: PLAN.registry.dataset(w.dataset).annotations,
         tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).annotations),
-        mirror=PLAN.config.mirror,
     script:
         "../scripts/download_annotations.py"
 
@@ -41,7 +40,7 @@ rule fetch_images:
     output:
         images=f"{RESULTS}/{{tag}}/images.json",
     log:
-        "logs/{tag}/fetch_images.log",
+        f"{LOGS}/{{tag}}/fetch_images.log",
     wildcard_constraints:
         tag=one_of(tags_of("coco")),
     localrule: True
@@ -54,7 +53,6 @@ rule fetch_images:
         ids=lambda w: PLAN.config.id_files.get(PLAN.config.tags[w.tag].ids, ()),
         source=lambda w: PLAN.dataset(w.tag).images,
         tracked=lambda w: tracked(PLAN.dataset(w.tag).images),
-        mirror=PLAN.config.mirror,
     script:
         "../scripts/fetch_images.py"
 
@@ -66,7 +64,7 @@ rule list_images:
     output:
         images=f"{RESULTS}/{{tag}}/images.json",
     log:
-        "logs/{tag}/list_images.log",
+        f"{LOGS}/{{tag}}/list_images.log",
     wildcard_constraints:
         tag=one_of(tags_of("sample", "local")),
     priority: 300
@@ -102,7 +100,6 @@ rule fetch_calibration:
         tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).calibration),
         number=PLAN.config.calibration_images,
         seed=PLAN.config.calibration_seed,
-        mirror=PLAN.config.mirror,
     script:
         "../scripts/fetch_calibration.py"
 

@@ -19,6 +19,7 @@ rule detect_objects:
         runtime=240,
     params:
         nms=nms_of,
+        versions=runtime_versions,
     script:
         "../scripts/detect_objects.py"
 
@@ -42,9 +43,10 @@ rule time_inference:
         slots=100,  # the machine to itself
         cpus_per_task=PLAN.config.timing.threads,  # on a cluster
         mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=30,
+        runtime=20 + int(PLAN.config.timing.seconds) // 20,
     params:
         nms=nms_of,
+        versions=runtime_versions,
         threads=PLAN.config.timing.threads,
         seconds=PLAN.config.timing.seconds,
     script:
@@ -61,7 +63,18 @@ rule combine_rounds:
             allow_missing=True,
         ),
     output:
-        timing=f"{CELL}/timing.json",
+        timing=report(
+            f"{CELL}/timing.json",
+            caption="../report/timing.rst",
+            category="Timing",
+            labels={
+                "dataset": "{tag}",
+                "model": "{model}",
+                "protocol": "{protocol}",
+                "framework": "{framework}",
+                "precision": "{precision}",
+            },
+        ),
     log:
         f"{CELL_LOGS}/combine_rounds.log",
     conda:

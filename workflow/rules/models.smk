@@ -13,8 +13,7 @@ rule fetch_model:
         slots=1,
     params:
         row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
-        mirror=PLAN.config.mirror,
+        tracked=lambda w: tracked(PLAN.registry.model(w.model).source),
     script:
         "../scripts/fetch_model.py"
 
@@ -40,7 +39,8 @@ rule convert_model:
         runtime=30,
     params:
         row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
+        tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),
+        versions=converter_versions,
         check_folder=PLAN.calibration_folder("sample"),
     script:
         "../scripts/convert_model.py"
@@ -66,6 +66,7 @@ rule quantise_model:
         runtime=60,
     params:
         row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model)),
+        tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),
+        versions=converter_versions,
     script:
         "../scripts/convert_model.py"

@@ -26,6 +26,7 @@ rule build_report:
         code=code("build_report.py"),
         texts=report_texts(),
         published=PUBLISHED,
+        protocols=PROTOCOLS,
         runs=lambda w: cells_of(w.tag, "run.json"),
         detections=lambda w: cells_of(w.tag, "detections.json"),
         images=f"{RESULTS}/{{tag}}/images.json",
@@ -45,7 +46,7 @@ rule build_report:
             labels={"dataset": "{tag}", "file": "report"},
         ),
     log:
-        "logs/{tag}/build_report.log",
+        f"{LOGS}/{{tag}}/build_report.log",
     conda:
         ENVIRONMENT
     resources:
@@ -61,8 +62,15 @@ rule build_published_report:
         code=code("build_report.py"),
         texts=report_texts(),
         published=PUBLISHED,
-        runs=[f"{PLAN.folder(cell)}/run.json" for cell in PLAN.published],
-        detections=[f"{PLAN.folder(cell)}/detections.json" for cell in PLAN.published],
+        protocols=PROTOCOLS,
+        runs=[
+            f"{PLAN.folder(cell)}/run.json"
+            for cell in PLAN.report_runs(PLAN.published)
+        ],
+        detections=[
+            f"{PLAN.folder(cell)}/detections.json"
+            for cell in PLAN.report_runs(PLAN.published)
+        ],
         images=expand(f"{RESULTS}/{{tag}}/images.json", tag=PLAN.published_tags),
     output:
         page=report(
@@ -72,7 +80,7 @@ rule build_published_report:
             labels={"dataset": "published", "file": "report"},
         ),
     log:
-        "logs/published/build_published_report.log",
+        f"{LOGS}/published/build_published_report.log",
     conda:
         ENVIRONMENT
     resources:
@@ -91,7 +99,7 @@ rule check_cells:
     output:
         touch(f"{RESULTS}/all_cells_ok"),
     log:
-        "logs/check_cells.log",
+        f"{LOGS}/check_cells.log",
     localrule: True
     conda:
         ENVIRONMENT

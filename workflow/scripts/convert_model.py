@@ -8,7 +8,7 @@ from ssdbench import steps
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.files import read_json, sha256_file
 from ssdbench.graphs.convert import convert
-from ssdbench.host import has_vnni, host_facts
+from ssdbench.host import host_facts, int8_saturates
 from ssdbench.images import folder_records
 from ssdbench.outputs import UInt8
 from ssdbench.pixels import load_images
@@ -38,7 +38,7 @@ def work() -> steps.Record:
             framework=words.framework,
             precision=words.precision,
             calibration_pixels=pixels,
-            reduce_range=not has_vnni(host_facts()["cpu_flags"]),
+            reduce_range=int8_saturates(host_facts()["cpu_flags"]),
             destination=Path(snakemake.output.card).parent,
         ),
         SECONDS,

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
+from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import read_image_list, write_detections
-from ssdbench.files import read_json, sha256_files
-from ssdbench.host import host_facts, limit_pools
+from ssdbench.files import sha256_files
+from ssdbench.host import host_facts, int8_saturates, limit_pools
 from ssdbench.inference import check_not_calibrated_with, detect, detections, head_decoding
+from ssdbench.normalisation import Normalisation
 from ssdbench.progress import track
 from ssdbench.protocols import protocol
 from ssdbench.runtimes import open_session
@@ -21,11 +23,14 @@ SECONDS = 4 * 3600
 def work() -> steps.Record:
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
-    card = read_json(Path(snakemake.input.card))
+    card, artifact = open_artifact(Path(snakemake.input.card))
+    host = host_facts()
+    check_processor(card, int8_saturates(host["cpu_flags"]))
     images = read_image_list(Path(snakemake.input.images))
     check_not_calibrated_with(card, images)
-    artifact = Path(snakemake.input.card).parent / card["file"]
-    session = open_session(snakemake.wildcards.framework, artifact, snakemake.threads)
+    session = open_session(
+        snakemake.wildcards.framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])
+    )
     start = time.perf_counter()
     found = detect(
         session,
@@ -45,7 +50,8 @@ def work() -> steps.Record:
         "images_per_second": round(len(images.images) / seconds, 2),
         "runtime": session.facts(),
         "code_sha256": sha256_files([*snakemake.input.code, *snakemake.input.runtime]),
-        "host": host_facts(),
+        "versions": snakemake.params.versions,
+        "host": host,
     }
 
 

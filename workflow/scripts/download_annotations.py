@@ -12,13 +12,16 @@ from ssdbench.files import sha256_file
 
 snakemake: Any  # given by the rule
 
+# From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
+mirror = snakemake.config["mirror"] or None
+
 
 def work() -> None:
     source = snakemake.params.source
     output = Path(snakemake.output.annotations)
     checksums = Checksums(Path("resources/checksums.yaml"))
     archive = Path("resources/downloads") / source.file.name
-    fetched = fetch(source.file, archive, checksums, snakemake.params.mirror or None)
+    fetched = fetch(source.file, archive, checksums, mirror)
     (file,) = unpack(fetched.path, output.parent, [source.member], flat=True).values()
     found = sha256_file(file)
     if source.sha256 is not None and found != source.sha256:

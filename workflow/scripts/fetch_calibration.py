@@ -12,6 +12,9 @@ from ssdbench.images import choose_calibration, coco_id, folder_records
 
 snakemake: Any  # given by the rule
 
+# From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
+mirror = snakemake.config["mirror"] or None
+
 
 def work() -> None:
     source = snakemake.params.source
@@ -28,7 +31,7 @@ def work() -> None:
         None,
         Path("resources/downloads"),
         Checksums(Path("resources/checksums.yaml")),
-        snakemake.params.mirror or None,
+        mirror,
     )
     placed = {record.file_name: record for record in folder_records(folder / "images")}
     images = tuple(replace(placed[name], sha256=hashes[name]) for name in (record.file_name for record in chosen))

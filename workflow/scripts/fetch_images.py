@@ -13,6 +13,9 @@ from ssdbench.tags import select_ids
 
 snakemake: Any  # given by the rule
 
+# From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
+mirror = snakemake.config["mirror"] or None
+
 RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
 
 
@@ -31,7 +34,7 @@ def work() -> None:
         source,
         downloads,
         Checksums(Path("resources/checksums.yaml")),
-        snakemake.params.mirror or None,
+        mirror,
     )
     images = tuple(replace(record, sha256=hashes[record.file_name]) for record in wanted)
     notes = () if (downloads / source.file.name).exists() else (RECORDED,)

@@ -10,6 +10,9 @@ from ssdbench.sources import fetch_source
 
 snakemake: Any  # given by the rule
 
+# From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
+mirror = snakemake.config["mirror"] or None
+
 
 def work() -> None:
     output = Path(snakemake.output.source)
@@ -19,7 +22,7 @@ def work() -> None:
         output.parent,
         Path("resources/downloads"),
         checksums,
-        snakemake.params.mirror or None,
+        mirror,
     )
     write_json(output, source)
 

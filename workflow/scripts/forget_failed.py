@@ -4,31 +4,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ssdbench.artifacts import open_artifact
 from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import UserError
 from ssdbench.files import read_json
 
 
-def is_failed(path: Path) -> bool:
-    """Whether a record's status is `failed`, or cannot be read."""
+def must_go(path: Path) -> bool:
+    """Whether a record's status is `failed`, or it cannot be read, or it is a card whose model file is not there."""
     try:
-        content = read_json(path)
-        return not isinstance(content, list) and content.get("status", "ok") == "failed"
-    except (UserError, AttributeError):
+        record = read_json(path)
+        if record["status"] == "ok" and path.name == "card.json":
+            open_artifact(path)
+        return bool(record["status"] == "failed")
+    except (UserError, KeyError, TypeError):
         return True
 
 
 def main(arguments: Sequence[str]) -> int:
     """Delete the failed records of the configured cells and say which."""
-    options = config_parser(__doc__ or "").parse_known_args(arguments)[0]
+    parser = config_parser(__doc__ or "")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be deleted")
+    parser.add_argument("--cores", help="not needed here; `make` hands it on")
+    options = parser.parse_known_args(arguments)[0]
     try:
-        products = [Path(product) for product in plan_of(options.configfile, options.config).products]
+        records = [Path(record) for record in plan_of(options.configfile, options.config).records]
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    failed = [path for path in products if path.is_file() and is_failed(path)]
+    failed = [path for path in records if path.is_file() and must_go(path)]
     for path in failed:
-        path.unlink()
+        if not options.dry_run:
+            path.unlink()
         print(f"to be made again: {path}")
     if not failed:
         print("No failed step.")

@@ -27,9 +27,11 @@ from ssdbench.coco import ImageRecord, read_annotations, write_detections
 from ssdbench.errors import UserError
 from ssdbench.evaluation import METRICS, evaluate
 from ssdbench.files import read_json
+from ssdbench.frameworks import frameworks
 from ssdbench.host import limit_pools
 from ssdbench.inference import detections
 from ssdbench.nms import NmsSettings
+from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.outputs import Float32, UInt8
 from ssdbench.pixels import load_images
 from ssdbench.postprocess import Found, HeadDecoding, detections_of
@@ -39,7 +41,7 @@ from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing import percentiles
 
-FRAMEWORKS = {"tf": "tensorflow", "ort": "onnxruntime"}
+ALIASES = {"tf": "tensorflow", "ort": "onnxruntime"}
 ANY_SIZE = 300  # for graphs that resize by themselves
 NMS = NmsSettings()
 
@@ -73,7 +75,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument(
         "-f",
         "--framework",
-        choices=["tf", "tflite", "ort", "tensorflow", "onnxruntime"],
+        choices=[*ALIASES, *frameworks()],
         required=True,
         help="what runs it; with tf, a .tflite file is run by TFLite",
     )
@@ -141,10 +143,11 @@ def run(options: argparse.Namespace) -> str:
     if options.images_path is None or options.anno_path is None:
         raise UserError("No images: give --images_path and --anno_path, or set COCO_IMG_PATH and COCO_ANNO_PATH.")
     annotations = read_annotations(options.anno_path)
-    session = open_session(framework_of(options), options.model_path, options.threads)
     card = card_beside(options.model_path)
     if card and card["precision"] != options.precision:
         raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
+    normalisation = Normalisation(**card["normalisation"]) if card else MOBILENET_SSD
+    session = open_session(framework_of(options), options.model_path, options.threads, normalisation)
     decoding = None if session.graph_kind == "graph" else head_decoding(session, card, options)
     outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +159,7 @@ def run(options: argparse.Namespace) -> str:
 
 def framework_of(options: argparse.Namespace) -> str:
     """The framework's full word; TensorFlow's users give their .tflite files to it as well."""
-    name = FRAMEWORKS.get(options.framework, options.framework)
+    name = ALIASES.get(options.framework, options.framework)
     return "tflite" if name == "tensorflow" and options.model_path.suffix == ".tflite" else str(name)
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
+from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.errors import UserError
-from ssdbench.files import read_json, sha256_files
-from ssdbench.host import available_cores, host_facts, limit_pools
+from ssdbench.files import sha256_files
+from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
 from ssdbench.inference import head_decoding
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads
 from ssdbench.pixels import read_image, resize_image
 from ssdbench.postprocess import detections_of
@@ -20,7 +22,6 @@ snakemake: Any  # given by the rule
 
 # So many images are kept in memory and rotated: enough that caches are not flattered.
 IMAGES = 64
-SECONDS = 1500
 
 
 def work() -> steps.Record:
@@ -31,8 +32,9 @@ def work() -> steps.Record:
             "Set timing.threads lower."
         )
     limit_pools(threads)
-    card_path = Path(snakemake.input.card)
-    card = read_json(card_path)
+    card, artifact = open_artifact(Path(snakemake.input.card))
+    host = host_facts()
+    check_processor(card, int8_saturates(host["cpu_flags"]))
     how = protocol(snakemake.wildcards.protocol)
     decoding = head_decoding(card, snakemake.params.nms)
     size = how.input_size or card["input_size"]
@@ -40,7 +42,9 @@ def work() -> steps.Record:
     preloaded = [
         (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
     ]
-    session, loading = load_session(snakemake.wildcards.framework, card_path.parent / card["file"], threads)
+    session, loading = load_session(
+        snakemake.wildcards.framework, artifact, threads, Normalisation(**card["normalisation"])
+    )
 
     def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:
         return detections_of(output, [(record.width, record.height) for record in records], decoding)
@@ -53,7 +57,14 @@ def work() -> steps.Record:
         seconds=snakemake.params.seconds,
     )
     code = sha256_files([*snakemake.input.code, *snakemake.input.runtime])
-    return {**loading, **measured, "images": len(preloaded), "host": host_facts(), "code_sha256": code}
+    return {
+        **loading,
+        **measured,
+        "images": len(preloaded),
+        "host": host,
+        "versions": snakemake.params.versions,
+        "code_sha256": code,
+    }
 
 
 def round_facts() -> steps.Record:
@@ -63,7 +74,7 @@ def round_facts() -> steps.Record:
         "streams": 1,
         **steps.outcome(
             snakemake.log[0],
-            lambda: steps.in_child(work, SECONDS, "The timing"),
+            lambda: steps.in_child(work, 600 + 3 * snakemake.params.seconds, "The timing"),
             needs={"conversion": snakemake.input.card},
         ),
     }

@@ -34,7 +34,10 @@ class Known:
 
 
 class Checksums:
-    """The file resources/checksums.yaml: {name: {sha256, size, url, date}}, shared by parallel writers."""
+    """The file resources/checksums.yaml: {key: {sha256, size, url, date}}, shared by parallel writers.
+
+    A file's key is its first url, for names such as model.tflite are those of many files.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,7 +50,7 @@ class Checksums:
         """
         if file.sha256 is not None:
             return Known(file.sha256.lower(), file.size, "registry")
-        row = self._rows().get(file.name)
+        row = self._rows().get(_key(file))
         return None if row is None else Known(row["sha256"], row["size"], "first use")
 
     def hold(self, file: RemoteFile, sha256: str, size: int, url: str) -> Origin:
@@ -60,15 +63,15 @@ class Checksums:
             known = self.known(file)
             if known is None:
                 row = {"sha256": sha256, "size": size, "url": url, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-                rows = {**self._rows(), file.name: row}
+                rows = {**self._rows(), _key(file): row}
                 write_text(self._path, _HEADER + yaml.safe_dump(rows, sort_keys=True))
                 return "first use"
         if known.sha256 != sha256:
-            raise UserError(f"{file.name} from {url} {self.mismatch(known, sha256)}.")
+            raise UserError(f"{file.name} from {url} {self.mismatch(file, known, sha256)}.")
         return known.origin
 
-    def mismatch(self, known: Known, sha256: str) -> str:
-        """The predicate of a sentence about a file whose hash is `sha256`, not the known one."""
+    def mismatch(self, file: RemoteFile, known: Known, sha256: str) -> str:
+        """The predicate of a sentence about `file`, whose hash is `sha256` and not the known one."""
         if known.origin == "registry":
             return (
                 f"has sha256 {sha256}, but the registry row says {known.sha256} "
@@ -76,7 +79,7 @@ class Checksums:
             )
         return (
             f"has sha256 {sha256}, but its first download had {known.sha256} "
-            f"(if the file was changed on purpose, delete its row in {self._path})"
+            f"(if the file was changed on purpose, delete the row {_key(file)} in {self._path})"
         )
 
     def _rows(self) -> dict[str, dict[str, Any]]:
@@ -89,9 +92,13 @@ class Checksums:
             raise UserError(f"{error} {remedy}") from error
         if not isinstance(rows, dict) or not all(_is_row(row) for row in rows.values()):
             raise UserError(
-                f"{self._path} is not a mapping of name to sha256 (64 hex digits), size, url, date. {remedy}"
+                f"{self._path} is not a mapping of address to sha256 (64 hex digits), size, url, date. {remedy}"
             )
         return rows
+
+
+def _key(file: RemoteFile) -> str:
+    return file.urls[0] if file.urls else file.name
 
 
 def _is_row(row: object) -> bool:

@@ -29,7 +29,7 @@ def config_parser(description: str) -> argparse.ArgumentParser:
         help="files to merge into config.yaml, as snakemake takes them",
     )
     parser.add_argument(
-        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys, as snakemake takes them"
+        "-C", "--config", nargs="+", default=[], metavar="KEY=VALUE", help="single keys, as snakemake takes them"
     )
     return parser
 
@@ -42,7 +42,10 @@ def plan_of(configfiles: Sequence[Path], entries: Sequence[str]) -> Plan:
     """
     config = read_yaml(ROOT / "config.yaml")
     for file in configfiles:
-        config = merge(config, read_yaml(file) or {})
+        content = read_yaml(file) or {}
+        if not isinstance(content, dict):
+            raise UserError(f"{file} does not hold a mapping of configuration keys.")
+        config = merge(config, content)
     for entry in entries:
         key, separator, value = entry.partition("=")
         if not separator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 from ssdbench.documents import read_yaml, validate, with_defaults
 from ssdbench.errors import UserError
-from ssdbench.files import sha256_text
 from ssdbench.tags import Tag, parse_tag, read_ids
 
 
@@ -72,6 +72,7 @@ class Config:
     registries: tuple[Path, ...]
     mirror: str
     results_dir: str
+    absent: str
     tags: Mapping[str, Tag]
 
 
@@ -99,10 +100,12 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     if matrix_is_empty:
         datasets = ()
     results_dir = Path(full["results_dir"])
-    if results_dir.is_absolute() or ".." in results_dir.parts or results_dir.parts[:1] in ((), ("resources",)):
+    taken = {"", "resources", "logs", "workflow", "profiles", "presets", "envs", "tests", ".venv", ".snakemake"}
+    first = results_dir.parts[0] if results_dir.parts else ""
+    if results_dir.is_absolute() or ".." in results_dir.parts or first in taken:
         raise UserError(
-            f"Configuration: results_dir is {full['results_dir']!r}; give a folder below the working folder, "
-            "such as results."
+            f"Configuration: results_dir is {full['results_dir']!r}; give a folder of its own below the "
+            "working folder, such as results."
         )
     return Config(
         datasets=datasets,
@@ -121,6 +124,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         registries=tuple(Path(file) for file in full["registries"]),
         mirror=full["mirror"].rstrip("/"),
         results_dir=results_dir.as_posix(),
+        absent=full["absent"],
         tags={text: parse_tag(text) for text in (*datasets, *(cell.dataset for cell in published))},
     )
 
@@ -150,8 +154,9 @@ def _id_files(files: list[str]) -> dict[str, tuple[int, ...]]:
     contents = {}
     for file in files:
         try:
-            text = Path(file).read_text(encoding="utf-8")
+            data = Path(file).read_bytes()
+            text = data.decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"Configuration: the id file {file} cannot be read: {error}.") from error
-        contents[sha256_text(text)[:8]] = tuple(read_ids(text, file))
+        contents[hashlib.sha256(data).hexdigest()[:8]] = tuple(read_ids(text, file))
     return contents

@@ -99,7 +99,7 @@ def fetch(
 
         def check(part: Path) -> str:
             found = sha256_file(part)
-            return "" if known is None or found == known.sha256 else checksums.mismatch(known, found)
+            return "" if known is None or found == known.sha256 else checksums.mismatch(file, known, found)
 
         part = destination.with_name(destination.name + ".part")
         with new_session() as session:

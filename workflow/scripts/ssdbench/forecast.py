@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdbench.errors import UserError
+from ssdbench.frameworks import frameworks
 from ssdbench.plan import Plan
 from ssdbench.registry import SINGLE_IMAGES, DatasetRow, ModelRow
 from ssdbench.tags import Tag
@@ -22,7 +23,6 @@ _BYTES_OF_ANNOTATIONS = 150_000_000
 
 # Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
 _CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
-_PER_IMAGE = {"tensorflow": 0.06, "tflite": 0.03, "onnxruntime": 0.03}
 _EVALUATE_PER_IMAGE = 0.015
 _SAMPLE_IMAGES = 96
 
@@ -71,7 +71,7 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
         + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] for cell in open_cells)
     )
     parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
-        images[cell.dataset] * (_PER_IMAGE.get(cell.framework, 0.05) + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB
+        images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB
         for cell in open_cells
     )
     timing = plan.config.timing

@@ -69,13 +69,13 @@ def host_facts(root: Path = _ROOT) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in (None, "")}
 
 
-def has_vnni(flags: Iterable[str]) -> bool:
-    """Whether sums of 8-bit products do not saturate on a CPU with these flags.
+def int8_saturates(flags: Iterable[str]) -> bool:
+    """Whether sums of 8-bit products can saturate on a CPU with these flags.
 
-    On x86 that is VNNI: without it the kernels add pairs of products in 16 bits, which can overflow
+    On x86 they can without VNNI: the kernels then add pairs of products in 16 bits, which can overflow
     (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range"). Arm's do not.
     """
-    return not _DOES_NOT_SATURATE.isdisjoint(flags)
+    return _DOES_NOT_SATURATE.isdisjoint(flags)
 
 
 def available_cores(root: Path = _ROOT) -> float:

@@ -31,27 +31,15 @@ def detect(
     size: int,
     channel_order: ChannelOrder,
     decoding: HeadDecoding | None,
-    batch: int = 1,
 ) -> Iterator[tuple[ImageRecord, Found]]:
     """Yield each image's detections, in order; images are decoded ahead in a worker thread.
-
-    The last batch is filled up with its last image, so that graphs of a fixed batch take it.
 
     Raises:
         UserError: an image cannot be used, or the network returns what cannot be detections.
     """
-    images = load_images(folder, records, size, channel_order)
-    waiting = []
-    for number, (record, pixels) in enumerate(images, start=1):
-        waiting.append((record, pixels))
-        if len(waiting) < batch and number < len(records):
-            continue
-        fed = [pixels for _, pixels in waiting]
-        fed += [fed[-1]] * (batch - len(fed))
-        output = session.run(np.stack(fed))
-        found = detections_of(output, [(r.width, r.height) for r, _ in waiting], decoding)
-        yield from zip((record for record, _ in waiting), found, strict=True)
-        waiting = []
+    for record, pixels in load_images(folder, records, size, channel_order):
+        (found,) = detections_of(session.run(pixels[np.newaxis]), [(record.width, record.height)], decoding)
+        yield record, found
 
 
 def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection]:

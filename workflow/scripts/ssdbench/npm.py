@@ -54,7 +54,7 @@ def fetch_package(
             f"{package!r} at version {version!r} is not an npm package with an exact version such as 1.0.6. "
             "Correct `package` and `version` in the registry."
         )
-    row = RemoteFile(f"{package}-{version}.tgz", (), None, sha256)
+    row = RemoteFile(f"{package}-{version}.tgz", (f"npm:{package}@{version}",), None, sha256)
     source = f"npm package {package}@{version}"
     with disk_errors(tarball), locked(tarball):
         known = checksums.known(row)

@@ -14,6 +14,7 @@ from ssdbench.files import fingerprint, sha256_file, sha256_files
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Registry
+from ssdbench.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -59,21 +60,32 @@ class Plan:
         return [f"{self.folder(name)}/detections.json" for name in self.supported]
 
     @property
+    def records(self) -> list[str]:
+        """Every file that carries a status."""
+        rounds = range(1, self.config.timing.rounds + 1)
+        setting = self.config.timing.setting
+        names = ["detect.json", "metrics.json", "timing.json", "run.json"]
+        names += [f"timing/{setting}/round{number}.json" for number in rounds]
+        return [*self.cards, *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names)]
+
+    @property
     def products(self) -> list[str]:
         """Every file that a run is asked for by name, so that one that was deleted is made again.
 
         Snakemake by itself does not miss a file that nothing out of date depends on.
         """
-        rounds = range(1, self.config.timing.rounds + 1)
-        names = [
-            *("detections.json", "detect.json", "metrics.json", "timing.json", "run.json"),
-            *(f"timing/{self.config.timing.setting}/round{number}.json" for number in rounds),
-        ]
-        return [
-            *self.cards,
-            *map(self.image_list, self.tags),
-            *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names),
-        ]
+        summaries = [self.summary(tag, suffix) for tag in self.tags for suffix in ("csv", "json", "md")]
+        return [*map(self.image_list, self.tags), *self.records, *self.detections, *summaries]
+
+    def summary(self, tag: str, suffix: str) -> str:
+        """Path of a tag's summary."""
+        return f"{self.config.results_dir}/{tag}/summary.{suffix}"
+
+    def report_runs(self, cells: Sequence[CellName]) -> list[CellName]:
+        """Those of the cells that a report takes: all, or with `absent: failed` those that have a result."""
+        if self.config.absent == "error":
+            return list(cells)
+        return [cell for cell in cells if Path(self.folder(cell), "run.json").is_file()]
 
     @property
     def pages(self) -> list[str]:
@@ -135,17 +147,30 @@ class Plan:
 
     def settings_of(self, name: CellName) -> dict[str, Any]:
         """The parts of the configuration that bear on a cell, as plain data for its provenance."""
+        uses_nms = protocol(name.protocol).graph_kind == "heads"
         return {
             "registries": [str(file) for file in self.config.registries],
-            "mirror": self.config.mirror,
             "calibration": self.calibration_of(name),
-            "nms": dict(self.config.nms),
+            "nms": dict(self.config.nms) if uses_nms else None,
             "timing": vars(self.config.timing),
         }
 
     def report_context(self, tag: str) -> dict[str, Any]:
         """What the report of a tag needs besides its runs, as plain data."""
         return self._context("dataset", tag, [cell for cell in self.cells if cell.name.dataset == tag])
+
+    def _without_result(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+        """The cells that a report states without a run: the unsupported ones and, if so configured, the absent."""
+        taken = set(self.report_runs([cell.name for cell in cells if cell.unsupported is None]))
+        return [
+            {
+                "cell": dict(vars(cell.name)),
+                "status": "unsupported" if cell.unsupported else "failed",
+                "reason": cell.unsupported or "job ended without a result",
+            }
+            for cell in cells
+            if cell.name not in taken
+        ]
 
     @property
     def published_context(self) -> dict[str, Any]:
@@ -155,7 +180,6 @@ class Plan:
     def _context(self, kind: str, tag: str, cells: Sequence[Cell]) -> dict[str, Any]:
         models = {cell.name.model: self.registry.model(cell.name.model) for cell in cells}
         datasets = {row.name: row for row in (self.dataset(cell.name.dataset) for cell in cells)}
-        protocols = [protocol(name) for name in dict.fromkeys(cell.name.protocol for cell in cells)]
         framework, precision = self.config.reference
         return {
             "kind": kind,
@@ -171,9 +195,6 @@ class Plan:
                 }
                 for name, row in models.items()
             },
-            "protocols": {
-                row.name: {"summary": row.summary, "differences": list(row.differences)} for row in protocols
-            },
             "licences": [
                 *({"what": row.title, "licence": row.licence} for row in datasets.values()),
                 *({"what": row.title, "licence": row.licence} for row in models.values()),
@@ -188,9 +209,7 @@ class Plan:
                 "registries": [str(file) for file in self.config.registries],
                 "mirror": self.config.mirror,
             },
-            "unsupported": [
-                {"cell": dict(vars(cell.name)), "reason": cell.unsupported} for cell in cells if cell.unsupported
-            ],
+            "without_result": self._without_result(cells),
         }
 
     def image_list(self, tag: str) -> str:
@@ -243,6 +262,8 @@ def make_plan(config: Config, registry: Registry, sample_files: Sequence[Path]) 
     rows = {tag.name: registry.dataset(tag.name) for tag in config.tags.values()}
     if any(row.kind == "local" for row in rows.values()):
         _check_local(config)
+    for tag in config.tags.values():
+        _check_count(tag, rows[tag.name], config)
     candidates = {name: _candidates(row, config, sample_files) for name, row in rows.items()}
     return Plan(config, registry, cells, candidates)
 
@@ -258,6 +279,20 @@ def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -
             "which is not a file; correct calibration.names in its registry row."
         )
     return sha256_file(row.calibration.names)
+
+
+def _check_count(tag: Tag, row: DatasetRow, config: Config) -> None:
+    """What is known of a dataset's size beforehand is not left to a job to find out."""
+    if row.images is not None and tag.count > row.images.count:
+        raise UserError(
+            f"The dataset tag {tag.text} asks for {tag.count} images, but {tag.name} has {row.images.count}; "
+            f"ask for at most {row.images.count}."
+        )
+    if tag.rule == "ids" and tag.ids not in config.id_files:
+        raise UserError(
+            f"The dataset tag {tag.text} names an id file by its sha256, but no file under `id_files` has "
+            f"a sha256 that starts with {tag.ids}."
+        )
 
 
 def _check_local(config: Config) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ssdbench.documents import read_yaml, validate
 from ssdbench.errors import UserError
+from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 
 # Up to this many images of a dataset are fetched one by one; for more, the whole archive is.
 SINGLE_IMAGES = 1000
@@ -70,8 +71,8 @@ class HeadLayout:
     box_encodings: str
     class_scores: str
     anchors: str = ""
-    scale: float = 2.0 / 255.0
-    offset: float = -1.0
+    scale: float = MOBILENET_SSD.scale
+    offset: float = MOBILENET_SSD.offset
     box_coder: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
 
 
@@ -91,6 +92,7 @@ class ModelRow:
     format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `tflite`, `onnx`.
     heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
     given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
+    input: for `tflite` and `onnx` what the file is fed where its input is not of uint8 pixels.
     """
 
     name: str
@@ -103,7 +105,17 @@ class ModelRow:
     heads: HeadLayout | None = None
     graph_nms: GraphNms = field(default_factory=GraphNms)
     given: tuple[str, str] | None = None
+    input: Normalisation = MOBILENET_SSD
     references: tuple[str, ...] = ()
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What the model's own file is fed where its input is not of uint8 pixels."""
+        return Normalisation(self.heads.scale, self.heads.offset) if self.heads else self.input
+
+    def without_words(self) -> ModelRow:
+        """The row without what only the report says: what is left decides about artifacts."""
+        return replace(self, title="", licence="", trained_on="", references=())
 
 
 @dataclass(frozen=True)
@@ -206,7 +218,19 @@ def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
     )
 
 
+_MISPLACED = {
+    "heads": "a finished file is not cut; state what it is fed as `input: {scale, offset}`",
+    "given": "it is for finished .tflite and .onnx files; leave it out",
+    "input": "state it as `heads.scale` and `heads.offset`",
+}
+
+
 def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
+    for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input"):
+        if key in row:
+            raise UserError(
+                f"{file}: models.{name}.{key} means nothing for the format {row['format']}: {_MISPLACED[key]}."
+            )
     source = dict(row["source"])
     if "file" in source:
         source["file"] = _remote(source["file"])
@@ -229,5 +253,6 @@ def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
         heads=HeadLayout(**heads) if heads else None,
         graph_nms=GraphNms(**row.get("graph_nms", {})),
         given=tuple(row["given"]) if "given" in row else None,
+        input=Normalisation(**row["input"]) if "input" in row else MOBILENET_SSD,
         references=tuple(row.get("references", ())),
     )

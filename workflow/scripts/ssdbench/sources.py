@@ -17,7 +17,7 @@ from ssdbench.registry import ModelRow
 def fetch_source(
     row: ModelRow, folder: Path, downloads: Path, checksums: Checksums, mirror: str | None
 ) -> dict[str, Any]:
-    """Have a model's source in `folder`.
+    """Have a model's source in `folder`; what it is unpacked from lies in the model's own folder of `downloads`.
 
     Returns:
         `file`: the model file, relative to `folder` (absolute for a local file); `sha256` and `size` in bytes of
@@ -27,6 +27,7 @@ def fetch_source(
         UserError: it cannot be had, is not what the registry says, or lacks the member.
     """
     source = row.source
+    downloads = downloads / "models" / row.name  # other rows may have files of the same names
     if source.kind == "local":
         path = Path(source.path)
         return {

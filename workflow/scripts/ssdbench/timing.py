@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 
 from ssdbench.coco import ImageRecord
 from ssdbench.host import cpu_times, load_facts, peak_rss_mb, watch_threads
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.pixels import decode_image
 from ssdbench.runtimes import import_framework, open_session
@@ -31,11 +32,16 @@ WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
 QUERIES_NEEDED = {"p50": 1, "p90": 64, "p99": 662, "p99.9": 6636}
 _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
+# What `watch_threads` saw: it differs from round to round.
+_WATCHED = ("cores_used", "threads_seen", "threads_at_work")
+
 # More than this above the threads asked for is a pool of another size, not bookkeeping.
 _CORES_TOLERANCE = 0.2
 
 
-def load_session(framework: str, path: Path, threads: int) -> tuple[Session, dict[str, float]]:
+def load_session(
+    framework: str, path: Path, threads: int, normalisation: Normalisation
+) -> tuple[Session, dict[str, float]]:
     """Open a session and say how long it took: {import_ms, load_ms}, the framework apart from the file.
 
     Raises:
@@ -44,7 +50,7 @@ def load_session(framework: str, path: Path, threads: int) -> tuple[Session, dic
     start = time.perf_counter_ns()
     import_framework(framework)
     imported = time.perf_counter_ns()
-    session = open_session(framework, path, threads)
+    session = open_session(framework, path, threads, normalisation)
     loaded = time.perf_counter_ns()
     return session, {"import_ms": _ms(imported - start), "load_ms": _ms(loaded - imported)}
 
@@ -148,10 +154,13 @@ def percentiles(samples: Sequence[float]) -> dict[str, float]:
 def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the rounds of one setting say together: the content of timing.json.
 
-    Samples of all rounds that are `ok` are pooled. Load and first call are medians over rounds, peak memory
-    is the largest; throughput is images over the wall time of the timed queries, in one stream from encoded
-    image to detections. The network's percentiles are `latency_*`; those that n cannot carry are null. With
-    no round `ok` the status and reason are those of the first that failed, and there are no numbers.
+    A figure is the median over rounds of what each round that is `ok` gives by itself. Rounds last equally long,
+    so pooled samples would be mostly those of the fast rounds. A percentile comes from the rounds that carry
+    it, and is null where none does; the network's are `latency_*`. Throughput is images over the wall time of
+    the timed queries, in one stream from encoded image to detections. Peak memory is the largest. `per_round`
+    keeps what each round gave. `host`, `runtime`, `versions` and `code_sha256` are the rounds' own; where rounds
+    differ, a list of the different ones. With no round `ok` the status and reason are those of the first that
+    failed, and there are no numbers.
     """
     if not rounds:
         raise ValueError("a setting has at least one round")
@@ -161,28 +170,64 @@ def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not done:
         verdict = {"timing_valid": False, "timing_reason": first["reason"]}
         return {key: first[key] for key in ("status", "reason", "log")} | setting | verdict
-    names = (*STAGES, "end_to_end")
-    stages = {name: percentiles([ms for r in done for ms in r["samples_ms"][name]]) for name in names}
-    queries = sum(r["queries"] for r in done)
+    stated = [{name: percentiles(r["samples_ms"][name]) for name in (*STAGES, "end_to_end")} for r in done]
+    stages = {name: _median_percentiles([own[name] for own in stated]) for name in stated[0]}
+    per_round = [_round_facts(r, own) for r, own in zip(done, stated, strict=True)]
     reasons = _doubts(rounds)
     return {
         "status": "ok",
         "reason": "",
         "log": done[0]["log"],
         **setting,
-        "queries": queries,
-        "latency_p50_ms": stages["network"].get("p50"),
-        "latency_p90_ms": stages["network"].get("p90"),
-        "end_to_end_p50_ms": stages["end_to_end"].get("p50"),
-        "end_to_end_p90_ms": stages["end_to_end"].get("p90"),
-        "throughput_ips": round(sum(r["queries"] * r["batch"] for r in done) / sum(r["seconds"] for r in done), 2),
-        "load_ms": median(r["load_ms"] for r in done),
-        "first_call_ms": median(r["first_call_ms"] for r in done),
+        "queries": sum(r["queries"] for r in done),
+        **_latencies(stages),
+        **{key: _median(r[key] for r in per_round) for key in ("throughput_ips", "load_ms", "first_call_ms")},
         "peak_rss_mb": max(r["peak_rss_mb"] for r in done),
         "timing_valid": not reasons,
         "timing_reason": "; ".join(reasons),
         "stages": stages,
+        "per_round": per_round,
+        "host": _common(r["host"] for r in done),
+        "runtime": _common({k: v for k, v in r["runtime"].items() if k not in _WATCHED} for r in done),
+        **{key: _common(r[key] for r in done) for key in ("versions", "code_sha256")},
     }
+
+
+def _round_facts(done: Mapping[str, Any], stages: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """What one round gave by itself, and what it says of the machine meanwhile."""
+    return {
+        **{key: done[key] for key in ("round", "started", "queries", "seconds")},
+        **_latencies(stages),
+        "throughput_ips": round(done["queries"] * done["batch"] / done["seconds"], 2),
+        **{key: done[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
+        **{key: done["runtime"][key] for key in _WATCHED},
+        **done["load"],
+    }
+
+
+def _latencies(stages: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
+    """The figures that stand for a timing; None where there were too few queries."""
+    names = {"latency": "network", "end_to_end": "end_to_end"}
+    return {f"{name}_{share}_ms": stages[stage].get(share) for name, stage in names.items() for share in ("p50", "p90")}
+
+
+def _median_percentiles(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median over rounds of each percentile, from the rounds that carry it."""
+    carried = {name: [stated[name] for stated in rounds if name in stated] for name in _SHARES}
+    return {name: _median(values) for name, values in carried.items() if values}
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(median(values), 4)
+
+
+def _common(values: Iterable[Any]) -> Any:
+    """The value that all rounds agree on, or a list of the different ones."""
+    different: list[Any] = []
+    for value in values:
+        if value not in different:
+            different.append(value)
+    return different[0] if len(different) == 1 else different
 
 
 def _doubts(rounds: Sequence[Mapping[str, Any]]) -> list[str]:

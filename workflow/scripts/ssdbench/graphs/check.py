@@ -33,12 +33,21 @@ class Figure:
         return self.value >= self.limit if self.least else self.value <= self.limit
 
 
-def require(figures: Sequence[Figure], compared: str, images: int) -> dict[str, Any]:
-    """The card's record of a check whose figures all hold.
+@dataclass(frozen=True)
+class NotJudged:
+    """No figures, because the images show nothing to compare."""
+
+    reason: str
+
+
+def require(figures: Sequence[Figure] | NotJudged, compared: str, images: int) -> dict[str, Any]:
+    """The card's record of a check whose figures all hold, or that there was nothing to judge by.
 
     Raises:
-        UserError: one does not; the message has the figures.
+        UserError: a figure does not hold; the message has it.
     """
+    if isinstance(figures, NotJudged):
+        return {"compared": f"not judged: {figures.reason}", "images": images, "figures": {}, "limits": {}}
     failed = [figure for figure in figures if not figure.holds]
     if failed:
         words = "; ".join(
@@ -64,6 +73,9 @@ def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[
 
     fp32 and fp16: largest absolute differences. int8: of the anchors whose best class scores above
     0.3 in the reference, the share with the same best class, and the mean change of that class's score.
+
+    Raises:
+        UserError: the shapes differ, or at int8 nothing scores above 0.3.
     """
     if any(
         a.encodings.shape != b.encodings.shape or a.scores.shape != b.scores.shape
@@ -97,10 +109,7 @@ def _class_agreement(reference: Sequence[Heads], outputs: Sequence[Heads]) -> li
         same += list(best[rows] == got[rows].argmax(axis=1))
         changes += list(np.abs(wanted[rows, best[rows]] - got[rows, best[rows]]))
     if not same:
-        raise UserError(
-            f"No anchor scores above {SCORED} on {len(reference)} calibration images, so an int8 model "
-            "cannot be checked: use more calibration images, with objects that the model knows."
-        )
+        raise _uncheckable(SCORED, len(reference))
     return [
         Figure(f"share of anchors above {SCORED} with the same class", float(np.mean(same)), 0.95, least=True),
         Figure(f"mean change of the score of anchors above {SCORED}", float(np.mean(changes)), 0.15),
@@ -123,12 +132,16 @@ def compare_detections(
     anchors: Float32,
     box_coder: Sequence[float],
     nms: GraphNms,
-) -> list[Figure]:
+) -> list[Figure] | NotJudged:
     """The figure of finished detections against the reference's heads with our own suppression.
 
     It is the share of confident detections, of both sides, that have a partner of the same class on the
     other side: IoU 0.9 at fp32, 0.5 at int8. Confident is above the graph's threshold (at least 0.3) and by
-    a margin, so that a score that falls just below the threshold is no difference.
+    a margin, so that a score that falls just below the threshold is no difference. Where neither side has one,
+    fp32 is not judged: the images it is checked on are the project's and not the user's to choose.
+
+    Raises:
+        UserError: at int8, neither side has a confident detection.
     """
     iou, margin, limit = (0.5, 0.15, 0.9) if precision == "int8" else (0.9, 0.01, 0.95)
     settings = NmsSettings(nms.score, nms.iou, nms.max)
@@ -141,13 +154,19 @@ def compare_detections(
         found = _Found(clip(finished.boxes[0, :count]), finished.class_ids[0, :count], finished.scores[0, :count])
         partners += _have_partners(expected, found, iou, confident)
         partners += _have_partners(found, expected, iou, confident)
+    if not partners and precision == "int8":
+        raise _uncheckable(confident, len(reference))
     if not partners:
-        raise UserError(
-            f"Nothing is detected above {confident:.2f} on {len(reference)} calibration images, so the "
-            "converted model cannot be checked: use more calibration images, with objects that it knows."
-        )
+        return NotJudged(f"nothing scored above {confident:.2f} on {len(reference)} images")
     name = f"share of detections above {confident:.2f} with a partner at IoU {iou}"
     return [Figure(name, float(np.mean(partners)), limit, least=True)]
+
+
+def _uncheckable(score: float, images: int) -> UserError:
+    return UserError(
+        f"Nothing scores above {score:.2f} on the {images} calibration images, so an int8 model cannot be checked: "
+        "raise calibration.images, or calibrate on images of objects that the model knows."
+    )
 
 
 def _have_partners(some: _Found, others: _Found, iou: float, confident: float) -> list[bool]:

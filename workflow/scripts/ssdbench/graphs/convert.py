@@ -6,13 +6,14 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssdbench.anchors import standard_anchors
 from ssdbench.errors import UserError
 from ssdbench.files import sha256_file, write_bytes
+from ssdbench.frameworks import frameworks
 from ssdbench.graphs import check
 from ssdbench.graphs.card import contents_of
 from ssdbench.graphs.folding import fold
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_FILES = {"tensorflow": "model.pb", "tflite": "model.tflite", "onnxruntime": "model.onnx"}
-_PACKAGES = {
-    "tensorflow": ("tensorflow",),
-    "tflite": ("tensorflow", "ai-edge-litert"),
-    "onnxruntime": ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-}
 _HEADS = (BOX_ENCODINGS, CLASS_SCORES)
 
 
@@ -90,11 +85,12 @@ def convert(
     reason = unsupported_reason(row, graph_kind, framework, precision)
     if reason:
         raise UserError(f"This artifact of {row.name} cannot be made: {reason}.")
+    tools = frameworks()[framework]
     pixels = list(calibration_pixels())
     if not pixels:
         raise UserError("There are no images to check the converted model with: give at least one.")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / _FILES[framework]
+        path = Path(folder) / tools.model_file
         if is_published_file(row, graph_kind, framework):
             made = _take(row, source, graph_kind, framework, pixels[:1], path)
         else:
@@ -111,12 +107,13 @@ def convert(
             "input": contents.input,
             "input_size": row.input_size,
             "anchors": None if made.anchors is None else made.anchors.tolist(),
+            "normalisation": asdict(row.normalisation),
             "box_coder": list(row.heads.box_coder) if row.heads else [10.0, 10.0, 5.0, 5.0],
             "ops": contents.ops,
             "int8_share": contents.int8_share,
             "notes": list(made.notes),
             "check": made.check,
-            "versions": package_versions(_PACKAGES[framework]),
+            "versions": package_versions(tools.converters),
         }
         write_bytes(destination / path.name, path.read_bytes())
     return card
@@ -144,6 +141,7 @@ def _make(
     reference = check.run_all(open_session("tensorflow", unfolded, 1), pixels)
     outputs = check.run_all(open_session(framework, path, 1), pixels)
     against = "the source's heads in TensorFlow fp32"
+    figures: Sequence[check.Figure] | check.NotJudged
     if graph_kind == "heads":
         figures = check.compare_heads(precision, reference, outputs)
     else:
@@ -163,7 +161,7 @@ def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: 
     if not source.is_file():
         raise UserError(f"{source} does not exist: fetch the model again.")
     shutil.copyfile(source, path)
-    session = open_session(framework, path, 1)
+    session = open_session(framework, path, 1, row.normalisation)
     if session.graph_kind != graph_kind:
         raise UserError(
             f"{source} is a `{session.graph_kind}` file, and the registry says `{graph_kind}`: "

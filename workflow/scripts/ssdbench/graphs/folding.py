@@ -7,6 +7,7 @@ convolution with a bias, so a difference between frameworks is none of how well 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,8 +144,10 @@ def _become(node: NodeDef, op: str, inputs: list[str], dtype: int) -> None:
 
 
 def _add_node(graph: GraphDef, nodes: dict[str, NodeDef], name: str) -> NodeDef:
-    nodes[name] = graph.node.add(name=name)
-    return nodes[name]
+    """A new node called `name`, with a number after it where a graph that was folded before has it already."""
+    free = next(chosen for n in count() if (chosen := f"{name}_{n}" if n else name) not in nodes)
+    nodes[free] = graph.node.add(name=free)
+    return nodes[free]
 
 
 def _add_constant(graph: GraphDef, nodes: dict[str, NodeDef], name: str, value: NDArray[Any]) -> str:
@@ -156,4 +159,4 @@ def _add_constant(graph: GraphDef, nodes: dict[str, NodeDef], name: str, value: 
     node.op = "Const"
     node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, shape=value.shape))
-    return name
+    return str(node.name)

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
+from ssdbench.frameworks import framework as framework_row
 from ssdbench.registry import ModelRow
-
-_MADE = {
-    ("heads", "tensorflow"): ("fp32",),
-    ("heads", "tflite"): ("fp32", "fp16", "int8"),
-    ("heads", "onnxruntime"): ("fp32", "fp16", "int8"),
-    ("graph", "tensorflow"): ("fp32",),
-    ("graph", "tflite"): ("fp32", "int8"),
-    ("graph", "onnxruntime"): ("fp32", "int8"),
-}
 
 
 def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
@@ -32,7 +24,7 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
         return f"{row.name} is one finished file: {given[0]}, {given[1]}, {given[2]}"
     if row.heads is None and not is_published_file(row, graph_kind, framework):
         return f"{row.name} has no `heads` in the registry, so nothing can be converted from it"
-    made = _MADE.get((graph_kind, framework), ())
+    made = framework_row(framework).artifacts.get(graph_kind, ())
     if precision in made:
         return None
     if framework == "tensorflow" and made:

@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_STEP_KEYS = ("status", "reason", "log", "images", "seconds", "images_per_second")
 
-
-def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Sort the recorded facts of all cells that ran into sections.
 
     Args:
-        runs: run.json by cell id. Read are `provenance` (`host`, `versions`, and all else it holds), what
-            `detect` says beyond its own bookkeeping, and `card.versions`.
+        runs: run.json by cell id. Where and with what a cell ran is what its own steps recorded: `host`,
+            `runtime`, `versions` and `code_sha256` of `timing` (each a list where rounds differ) and `detect`, and
+            `card.versions`. `provenance.host` is of the machine that put the records together, and is not read.
 
     Returns:
-        {cpu: text, sections: [{title, facts: [{key, values: [{text, cells}]}]}]}. A fact has one value with
-        an empty list of cells where all cells that recorded it agree; unsupported cells recorded nothing.
+        [{title, facts: [{key, values: [{text, cells}]}]}]. A fact has one value with an empty list of cells where
+        all cells that recorded anything for its section agree; unsupported cells recorded nothing.
     """
     ran = {cell: run for cell, run in runs.items() if run["status"] != "unsupported"}
-    provenance = {cell: run.get("provenance") or {} for cell, run in ran.items()}
-    hosts = {cell: part.get("host") or {} for cell, part in provenance.items()}
-    rest = {
-        cell: {key: value for key, value in part.items() if key not in ("host", "versions")}
-        for cell, part in provenance.items()
-    }
-    runtime = {
-        cell: {key: value for key, value in (run.get("detect") or {}).items() if key not in _STEP_KEYS}
-        for cell, run in ran.items()
-    }
+
+    def recorded(step: str, key: str) -> dict[str, list[Any]]:
+        return {cell: _as_list((run.get(step) or {}).get(key)) for cell, run in ran.items()}
+
+    def detected_otherwise(key: str) -> list[dict[str, Any]]:
+        timed = recorded("timing", key)
+        return fold({cell: _other(facts, timed[cell]) for cell, facts in recorded("detect", key).items()}, named=True)
+
+    timed, detected = recorded("timing", "versions"), recorded("detect", "versions")
     sections = {
-        "Machine": hosts,
-        "Packages that ran": {cell: part.get("versions") or {} for cell, part in provenance.items()},
-        "Packages that converted": {cell: (run.get("card") or {}).get("versions") or {} for cell, run in ran.items()},
-        "Runtime of each cell": runtime,
-        "Provenance": rest,
+        "Machine that timed": fold(recorded("timing", "host")),
+        "Machine that detected, where it differs": detected_otherwise("host"),
+        "Runtime that was timed": fold(recorded("timing", "runtime")),
+        "Runtime that detected, where it differs": detected_otherwise("runtime"),
+        "Packages that ran": fold({cell: timed[cell] + detected[cell] for cell in ran}),
+        "Packages that converted": fold(recorded("card", "versions")),
+        "Provenance": fold({cell: [_provenance(run)] for cell, run in ran.items()}),
     }
-    folded = [{"title": title, "facts": fold(facts)} for title, facts in sections.items()]
-    return {"cpu": _cpu(hosts), "sections": [section for section in folded if section["facts"]]}
+    return [{"title": title, "facts": facts} for title, facts in sections.items() if facts]
 
 
-def fold(facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Facts by cell -> values by fact; nested keys are joined by a dot, equal values of cells come once."""
+def processors(timing: Mapping[str, Any]) -> list[str]:
+    """The processors that a cell's rounds were timed on, each once; mostly one."""
+    names = (host.get("cpu") for host in _as_list(timing.get("host")))
+    return list(dict.fromkeys(str(name) for name in names if name))
+
+
+def fold(facts: Mapping[str, Sequence[Mapping[str, Any]]], *, named: bool = False) -> list[dict[str, Any]]:
+    """Records by cell -> values by fact; nested keys are joined by a dot, equal values of cells come once.
+
+    Args:
+        facts: by cell; a cell may have several records, or none.
+        named: name the cells also where all agree.
+    """
     values: dict[str, dict[str, list[str]]] = {}
-    for cell, record in facts.items():
-        for key, text in _flat(record):
+    for cell, records in facts.items():
+        for key, text in dict.fromkeys(pair for record in records for pair in _flat(record)):
             values.setdefault(key, {}).setdefault(text, []).append(cell)
+    everyone = [cell for cell, records in facts.items() if any(records)]
     folded = []
     for key, cells_of in values.items():
-        agree = len(cells_of) == 1
+        agree = not named and list(cells_of.values()) == [everyone]
         pairs = [{"text": text, "cells": [] if agree else cells} for text, cells in cells_of.items()]
         folded.append({"key": key, "values": pairs})
     return folded
+
+
+def _other(found: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of the records found, the facts that a known record does not have; all where none is known."""
+    return [
+        {
+            key: value
+            for key, value in record.items()
+            if not known or any(key not in k or k[key] != value for k in known)
+        }
+        for record in found
+    ]
+
+
+def _provenance(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Hashes, configuration and time; the code of each step, and the packages that put the records together."""
+    part = run.get("provenance") or {}
+    rest = {key: value for key, value in part.items() if key not in ("host", "versions", "code_sha256")}
+    code = {f"{step}_code_sha256": (run.get(step) or {}).get("code_sha256") for step in ("detect", "timing")}
+    return {**rest, **code, "collected_with": part.get("versions") or {}}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -67,9 +102,3 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
                 name,
                 {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value),
             )
-
-
-def _cpu(hosts: Mapping[str, Mapping[str, Any]]) -> str:
-    """The processor all cells ran on, or nothing where it is unknown or they differ."""
-    names = {str(host["cpu"]) for host in hosts.values() if host.get("cpu")}
-    return names.pop() if len(names) == 1 else ""

@@ -11,14 +11,15 @@ from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
 def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """What a reader wants first of one group: [{label, figure, unit, words}]; what is unknown is left out.
 
-    A cell whose timing is not valid is never called the fastest, and is not compared with.
+    A cell whose timing is not valid is never called the fastest, and is not compared with; none is called so where
+    the cells were timed on different processors.
     """
     facts = []
     if reference is not None and reference["AP"] is not None:
         words = f"{cell_name(reference)}, the reference that the others are compared with"
         facts.append(_fact("Reference", accuracy(reference["AP"]), "AP", words))
     timed = [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
-    if timed:
+    if timed and len({cpu for row in timed for cpu in row["timed_on"]}) < 2:
         fastest = min(timed, key=lambda row: row["latency_p50_ms"])
         words = cell_name(fastest) + _speed_up(fastest, reference) + _kept(fastest)
         facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))

@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ssdbench.evaluation import METRICS
 from ssdbench.report import pictures as picture_rules
 from ssdbench.report import words
 from ssdbench.report.figures import Canvas, scatter, series_of
@@ -43,7 +44,8 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     rows = {row["id"]: row for row in summary["rows"]}
     series = series_of(summary["rows"])
     groups = [{**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]]
-    drawn = {cell for picture in pictures for cell in picture["cells"]}
+    readable = [picture for picture in pictures if not picture["problem"]]
+    drawn = {cell for picture in readable for cell in picture["cells"]}
     return templates.get_template("template.html.j2").render(
         summary=summary,
         rows=rows,
@@ -51,13 +53,14 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         series=series,
         titles=_titles(summary),
         lede=_lede(summary),
-        metrics=words.METRICS,
+        metrics=METRICS,
         class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))],
         published_sources=_sources(summary["published"]),
-        pictures=pictures,
+        pictures=readable,
+        unreadable=[picture for picture in pictures if picture["problem"]],
         drawn_cells=drawn,
         first_drawn=_first_drawn(summary, drawn),
-        picture_data={"cells": _cell_labels(summary), "pictures": [_drawn(picture) for picture in pictures]},
+        picture_data={"cells": _cell_labels(summary), "pictures": [_drawn(picture) for picture in readable]},
         shown_score=picture_rules.SHOWN_SCORE,
         match_iou=picture_rules.MATCH_IOU,
         config=yaml.safe_dump(summary["config"], sort_keys=False, allow_unicode=True, width=100),
@@ -112,13 +115,15 @@ def _lede(summary: Mapping[str, Any]) -> str:
     models = words.listed([model["title"] for model in summary["models"].values()])
     places = words.listed([f"{dataset['count']} ({dataset['tag']})" for dataset in summary["datasets"]])
     settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
-    cpu = summary["environment"]["cpu"]
-    timed = f" and timed at {settings}" if settings else ""
-    place = f" on {cpu}" if cpu else ""
-    return (
-        f"{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}, "
-        f"scored by pycocotools{timed}{place}."
-    )
+    timed = f" and timed at {settings}{_processors(ran)}" if settings else ""
+    return f"{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}, scored by pycocotools{timed}."
+
+
+def _processors(rows: Sequence[Mapping[str, Any]]) -> str:
+    cpus = list(dict.fromkeys(cpu for row in rows for cpu in row["timed_on"]))
+    if len(cpus) < 2:
+        return "".join(f" on {cpu}" for cpu in cpus)
+    return f" on {len(cpus)} different processors, whose latencies do not compare: {words.listed(cpus)}"
 
 
 def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from ssdbench.coco import ImageRecord
+from ssdbench.errors import UserError
 from ssdbench.files import read_json
 from ssdbench.outputs import UInt8
 from ssdbench.pixels import decode_image, read_image
+
+_LOG = logging.getLogger(__name__)
 
 SHOWN_SCORE = 0.3
 MATCH_IOU = 0.5
@@ -27,16 +31,18 @@ def build_pictures(images: Mapping[str, Any], detections: Mapping[str, Path], co
 
     Args:
         images: the tag's image list (images.json).
-        detections: detections.json of the tag's cells that have one, by cell id. One is in memory at a time.
+        detections: detections.json of the tag's cells that have one, by cell id, also of a cell that failed
+            after it detected. One is in memory at a time.
         count: most pictures.
 
     Returns:
-        [{dataset, file_name, width, height, data_uri, truths: [{name, box, is_crowd}],
+        [{dataset, file_name, width, height, data_uri, problem, truths: [{name, box, is_crowd}],
         cells: {cell id: {boxes: [{name, score, box, is_match}], missed: [index of truth]}}}],
         boxes [x, y, w, h] in pixels of the stored image. Only boxes that score SHOWN_SCORE or more are shown.
+        Where an image cannot be read any more, `problem` says why and `data_uri` is empty.
 
     Raises:
-        UserError: a file is missing or unreadable.
+        UserError: the annotations or a cell's detections are missing or unreadable.
     """
     document = read_json(Path(images["annotations"])) if images.get("annotations") else {}
     names = {row["id"]: row["name"] for row in document.get("categories", [])}
@@ -145,12 +151,18 @@ def _picture(
     truths: Sequence[Mapping[str, Any]],
     names: Mapping[int, str],
 ) -> dict[str, Any]:
+    try:
+        data_uri, problem = thumbnail(Path(images["folder"]), ImageRecord(**record)), ""
+    except UserError as error:  # the figures do not need the image, so the report stands without it
+        data_uri, problem = "", str(error)
+        _LOG.warning("no picture of %s: %s", record["file_name"], error)
     return {
         "dataset": images["tag"],
         "file_name": record["file_name"],
         "width": record["width"],
         "height": record["height"],
-        "data_uri": thumbnail(Path(images["folder"]), ImageRecord(**record)),
+        "data_uri": data_uri,
+        "problem": problem,
         "truths": [
             {
                 "name": names.get(row["category_id"], f"class {row['category_id']}"),

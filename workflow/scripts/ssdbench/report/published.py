@@ -8,9 +8,8 @@ from typing import Any
 
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
-from ssdbench.report.words import METRICS
-
-_CELL = ("dataset", "model", "protocol", "framework", "precision")
+from ssdbench.evaluation import METRICS
+from ssdbench.report.words import CELL_WORDS
 
 
 def load_published(path: Path) -> dict[str, Any]:
@@ -46,10 +45,10 @@ def match_published(
     """
     if published is None:
         return []
-    by_cell = {tuple(row[word] for word in _CELL): row for row in rows}
+    by_cell = {tuple(row[word] for word in CELL_WORDS): row for row in rows}
     matches = []
     for entry in published["rows"]:
-        row = by_cell.get(tuple(entry["cell"][word] for word in _CELL))
+        row = by_cell.get(tuple(entry["cell"][word] for word in CELL_WORDS))
         if row is None and not all_rows:
             continue
         source = published["sources"][entry["source"]]

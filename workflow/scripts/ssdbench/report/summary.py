@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ssdbench.evaluation import METRICS
 from ssdbench.files import write_json, write_text
-from ssdbench.report.environment import describe_environment
+from ssdbench.report.environment import describe_environment, processors
 from ssdbench.report.findings import findings
 from ssdbench.report.published import match_published
-from ssdbench.report.words import DASH, METRICS, cell_name, count, shown
+from ssdbench.report.words import CELL_WORDS, DASH, cell_name, count, shown
 
-_CELL = ("dataset", "model", "protocol", "framework", "precision")
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
 
@@ -44,8 +44,8 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
 
     Returns:
         {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, groups,
-        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference` and `missing`
-        (why a column is empty). A missing number is None, never zero.
+        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`, `timed_on` (its
+        processors) and `missing` (why a column is empty). A missing number is None, never zero.
     """
     rows = [_row(run) for run in runs]
     groups = _groups(rows, context)
@@ -153,7 +153,7 @@ def _number(part: Mapping[str, Any], key: str) -> float | int | None:
 
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
-    cell = {word: run["cell"][word] for word in _CELL}
+    cell = {word: run["cell"][word] for word in CELL_WORDS}
     card, metrics, timing = (run.get(part) or {} for part in ("card", "metrics", "timing"))
     # pycocotools gives -1 where no object of that size exists: nothing was measured.
     scores = {name: _number(metrics.get("metrics") or {}, name) for name in METRICS}
@@ -176,6 +176,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "AP_change": None,
         "AP_share": None,
         "detections": _number(metrics, "detections"),
+        "timed_on": processors(timing),
         "is_reference": False,
         "missing": _missing(run, scores),
     }
@@ -183,10 +184,9 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str]:
     """Why columns are empty, by column; the key `*` answers for all that are not named."""
-    why_cell = f"{run['status']}: {run.get('reason') or 'no reason was recorded'}"
-    if run["status"] != "ok":
-        return {"*": why_cell}
     reasons = {"*": "not measured"}
+    if run["status"] != "ok":
+        reasons = {"*": f"{run['status']}: {run.get('reason') or 'no reason was recorded'}"}
     metrics, timing = run.get("metrics") or {}, run.get("timing") or {}
     if scores["AP"] is not None:
         reasons |= dict.fromkeys(METRICS, "no object of this size in the ground truth")
@@ -278,6 +278,8 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
-        "timing": {key: timing.get(key) for key in ("rounds", "queries", "stages") if timing.get(key) is not None},
+        "timing": {
+            key: timing.get(key) for key in ("rounds", "queries", "stages", "per_round") if timing.get(key) is not None
+        },
         "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
     }

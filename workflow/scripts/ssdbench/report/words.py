@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
+
+from ssdbench.config import CellName
+from ssdbench.evaluation import METRICS
 
 DASH = "–"
 MINUS = "−"
 
-METRICS = (
-    "AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge",
-    "AR1", "AR10", "AR100", "ARsmall", "ARmedium", "ARlarge",
-)  # fmt: skip
+CELL_WORDS = tuple(field.name for field in fields(CellName))
 
 
 def framework_name(framework: str) -> str:

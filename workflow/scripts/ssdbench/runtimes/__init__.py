@@ -5,20 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import cast
 
 from ssdbench.errors import UserError
+from ssdbench.frameworks import framework as known_framework
+from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.runtimes.base import Session
-
-# framework -> module here with open_session(path, threads). A new framework is one module and one line.
-MODULES = MappingProxyType(
-    {
-        "tensorflow": "tensorflow",
-        "tflite": "tflite",
-        "onnxruntime": "onnxruntime",
-    }
-)
 
 
 def import_framework(framework: str) -> ModuleType:
@@ -27,22 +20,22 @@ def import_framework(framework: str) -> ModuleType:
     Raises:
         UserError: unknown framework, or it is not installed.
     """
-    if framework not in MODULES:
-        raise UserError(f"Framework {framework!r} is not known. Use one of: {', '.join(MODULES)}.")
+    module = known_framework(framework).module
     # TensorFlow reads these when it is imported: look for no GPU, print errors only.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        return importlib.import_module(f"{__name__}.{MODULES[framework]}")
+        return importlib.import_module(f"{__name__}.{module}")
     except ImportError as error:
         raise UserError(
             f"Framework {framework} cannot be imported ({error}). Install the packages of envs/requirements.txt."
         ) from error
 
 
-def open_session(framework: str, path: Path, threads: int) -> Session:
+def open_session(framework: str, path: Path, threads: int, normalisation: Normalisation = MOBILENET_SSD) -> Session:
     """Load the model file at `path` into `framework`, its pools set to `threads` threads.
 
+    normalisation: what an input means that is not of uint8 pixels.
     Open one framework per process: their thread pools and memory would disturb one another.
 
     Raises:
@@ -53,4 +46,4 @@ def open_session(framework: str, path: Path, threads: int) -> Session:
         raise UserError(f"{threads} threads were asked for. Use 1 or more.")
     if not path.exists():
         raise UserError(f"Model {path} does not exist. Check the path, or make the artifact again.")
-    return cast(Session, module.open_session(path, threads))
+    return cast(Session, module.open_session(path, threads, normalisation))

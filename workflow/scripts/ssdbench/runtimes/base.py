@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.errors import UserError
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 
 GraphKind = Literal["heads", "graph"]
@@ -20,8 +21,8 @@ Shape = tuple[int | None, ...]
 HEADS_OUTPUTS = ("box_encodings", "class_scores")
 GRAPH_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 
-# Inputs that are not pixels are fed pixel * 2/255 - 1, the normalisation of every MobileNet SSD.
-_SCALE, _OFFSET = np.float32(2.0 / 255.0), np.float32(-1.0)
+# More of an int8 input's range than this share may not be cut off: calibration narrows it by a little at most.
+_CUT_OFF = 0.25
 
 
 @dataclass(frozen=True)
@@ -103,21 +104,23 @@ class Session(ABC):
 def input_form(
     path: Path,
     inputs: Mapping[str, tuple[str, Shape]],
+    normalisation: Normalisation,
     quantisation: tuple[float, int] | None = None,
 ) -> InputForm:
     """How to feed a file whose inputs are {name: (numpy dtype name, shape)}, None for a free dimension.
 
-    uint8 takes pixels. float32 and float16 take pixel * 2/255 - 1, and so does int8, through its
+    uint8 takes pixels. float32 and float16 take normalised pixels, and so does int8, through its
     `quantisation` (scale, zero point; real = (q - zero point) * scale).
 
     Raises:
-        UserError: not exactly one square image input of three channels, or another dtype.
+        UserError: not exactly one square image input of three channels, another dtype, or an int8 input whose
+            range is not that of normalised pixels.
     """
     found = ", ".join(f"{name} {dtype} {_text(shape)}" for name, (dtype, shape) in inputs.items()) or "none"
     if len(inputs) == 1:
         ((name, (dtype, shape)),) = inputs.items()
         dims = shape or (None,) * 4  # an unknown rank is an image of any size
-        table, meaning = _fed_values(dtype, quantisation)
+        table, meaning = _fed_values(path, dtype, normalisation, quantisation)
         if meaning and len(dims) == 4:
             channels_first = dims[1] == 3 and dims[3] != 3
             height, width, channels = dims[2:] + dims[1:2] if channels_first else dims[1:]
@@ -125,20 +128,29 @@ def input_form(
                 return InputForm(name, dims[0], height, channels_first, table, meaning)
     raise UserError(
         f"{path} does not take images: its inputs are {found}. One input [N, S, S, 3] of uint8 pixels, or of "
-        "float32 or int8 numbers that mean pixel * 2/255 - 1, is needed."
+        f"float32 or int8 numbers that mean {normalisation}, is needed."
     )
 
 
-def _fed_values(dtype: str, quantisation: tuple[float, int] | None) -> tuple[NDArray[Any] | None, str]:
-    real = np.arange(256).astype(np.float32) * _SCALE + _OFFSET
+def _fed_values(
+    path: Path, dtype: str, normalisation: Normalisation, quantisation: tuple[float, int] | None
+) -> tuple[NDArray[Any] | None, str]:
+    real = np.arange(256).astype(np.float32) * np.float32(normalisation.scale) + np.float32(normalisation.offset)
     if dtype == "uint8":
         return None, "uint8 pixels"
     if dtype in ("float32", "float16"):
-        return real.astype(dtype), f"{dtype}, pixel * 2/255 - 1, done within the network call"
+        return real.astype(dtype), f"{dtype}, {normalisation}, done within the network call"
     if dtype == "int8" and quantisation and quantisation[0] > 0:
         scale, zero_point = quantisation
-        table = np.clip(np.rint(real / np.float32(scale)) + zero_point, -128, 127).astype(np.int8)
-        return table, "int8, pixel * 2/255 - 1 quantised within the network call"
+        wanted = np.rint(real / np.float32(scale)) + zero_point
+        table = np.clip(wanted, -128, 127).astype(np.int8)
+        if np.mean(table != wanted) > _CUT_OFF:
+            low, high = ((end - zero_point) * scale for end in (-128, 127))
+            raise UserError(
+                f"The int8 input of {path} holds numbers from {low:.3g} to {high:.3g}, which {normalisation} exceeds: "
+                "state the scale and offset of its images as `input` of the model's registry row."
+            )
+        return table, f"int8, {normalisation} quantised within the network call"
     return None, ""
 
 

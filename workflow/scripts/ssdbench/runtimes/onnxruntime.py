@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
@@ -72,7 +73,7 @@ class _OnnxSession(Session):
         }
 
 
-def open_session(path: Path, threads: int) -> Session:
+def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
     """Load an .onnx file of either graph kind.
 
     Raises:
@@ -82,7 +83,8 @@ def open_session(path: Path, threads: int) -> Session:
         session = ort.InferenceSession(str(path), _options(threads), providers=_PROVIDERS)
     except Exception as error:  # its exceptions share no base class
         raise unloadable(path, "ONNX Runtime", error) from error
-    form = input_form(path, {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()})
+    inputs = {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()}
+    form = input_form(path, inputs, normalisation)
     kind, names = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})
     return _OnnxSession(path, threads, kind, form, session, names)
 

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
@@ -51,7 +52,7 @@ class _TensorFlowSession(Session):
         }
 
 
-def open_session(path: Path, threads: int) -> Session:
+def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
     """Load a frozen graph (.pb) or a SavedModel (its folder, or the saved_model.pb in it).
 
     Raises:
@@ -72,7 +73,7 @@ def open_session(path: Path, threads: int) -> Session:
     except (OSError, DecodeError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise unloadable(path, "TensorFlow", error) from error
     tensors = {name: session.graph.get_tensor_by_name(tensor) for name, tensor in (inputs | outputs).items()}
-    form = input_form(path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs})
+    form = input_form(path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs}, normalisation)
     kind, names = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
     return _TensorFlowSession(path, threads, kind, form, session, tuple(outputs[n] for n in names))
 

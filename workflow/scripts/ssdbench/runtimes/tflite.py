@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from ssdbench.errors import UserError
+from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Float32, Heads, UInt8
 from ssdbench.runtimes.base import (
     HEADS_OUTPUTS,
@@ -72,7 +73,7 @@ class _TfliteSession(Session):
         }
 
 
-def open_session(path: Path, threads: int) -> Session:
+def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
     """Load a .tflite file, of heads or with the TFLite_Detection_PostProcess operator.
 
     Raises:
@@ -85,7 +86,8 @@ def open_session(path: Path, threads: int) -> Session:
         raise unloadable(path, "LiteRT", error) from error
     inputs = {d["name"]: d for d in interpreter.get_input_details()}
     quantisation = next((d["quantization"] for d in inputs.values()), None)
-    form = input_form(path, {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}, quantisation)
+    shapes = {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}
+    form = input_form(path, shapes, normalisation, quantisation)
     kind, outputs = _outputs(path, interpreter)
     return _TfliteSession(path, threads, kind, form, interpreter, outputs)
 
