@@ -65,6 +65,22 @@ def test_int8_keeps_96_and_fp16_99_5_percent(measured: dict[tuple[str, str], flo
     assert measured[framework, "fp16"] >= 0.995 * reference
 
 
+def test_each_cell_has_a_verdict_against_the_reference(project: Project, measured: object) -> None:
+    verdicts = {name[2:]: row["verdict"] for name, row in project.summary("local").items() if row["status"] == "ok"}
+    assert verdicts.pop(("tensorflow", "fp32")) == ""
+    assert verdicts["tflite", "fp32"] == verdicts["onnxruntime", "fp32"] == "kept"
+    assert {verdicts["tflite", "fp16"], verdicts["onnxruntime", "fp16"]} <= {"kept", "undecided"}
+    assert {verdicts["tflite", "int8"], verdicts["onnxruntime", "int8"]} <= {"undecided", "lost"}
+    run = project.json(f"results/local/{MODEL}/heads/tflite/int8/run.json")
+    interval = run["comparison"]["intervals"]["AP"]
+    assert interval["low"] < interval["difference"] < interval["high"]
+    assert interval["difference"] == pytest.approx(run["metrics"]["metrics"]["AP"] - AP, abs=0.003)
+
+
+def test_the_sample_carries_no_verdict(project: Project) -> None:
+    assert {row["verdict"] for row in project.summary("sample").values()} == {""}
+
+
 def test_without_calibration_images_int8_is_unsupported_before_the_run(
     project: Project, environment: dict[str, str], measured: object
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from ssdbench.bootstrap import METRICS as COMPARED
+from ssdbench.bootstrap import Comparison, Interval, verdict
 from ssdbench.evaluation import METRICS
 
 # Measured on 130 images of val2017, protocol heads, fp32.
@@ -37,6 +40,7 @@ def make_run(
             "precision": precision,
         },
         **ok,
+        "comparison": None,
         "card": {
             **ok,
             "file": "model.bin",
@@ -87,6 +91,25 @@ def make_run(
         },
     }
     return {**run, **changes}
+
+
+def make_comparison(difference: float, low: float, high: float, *, images: int = 130) -> dict[str, Any]:
+    """A cell against the reference, which has the AP of FP32; no object is small."""
+    interval = Interval(difference, low, high)
+    intervals = {name: None if name == "APsmall" else interval for name in COMPARED}
+    comparison = Comparison(images, 1000, 7, intervals, verdict(interval, FP32[0], images))
+    return {**asdict(comparison), "reference": {"framework": "tensorflow", "precision": "fp32"}, "share": 0.99}
+
+
+KEPT = (-0.0002, -0.0011, 0.0008)
+LOST = (-0.0302, -0.0415, -0.0187)
+UNDECIDED = (-0.0012, -0.0062, 0.0041)
+
+
+def judged(figures: tuple[float, float, float], framework: str, precision: str, **words: Any) -> dict[str, Any]:
+    """A cell that was compared with the reference: KEPT, LOST or UNDECIDED."""
+    scores = (FP32[0] + figures[0], *FP32[1:])
+    return make_run(framework, precision, scores=scores, comparison=make_comparison(*figures), **words)
 
 
 def unready(status: str, reason: str, framework: str, precision: str, **words: Any) -> dict[str, Any]:

@@ -76,6 +76,17 @@ def card_of(wildcards):
     return PLAN.card(PLAN.cell(wildcards))
 
 
+def replicates_of(wildcards):
+    """The cell's bootstrap replicates, where there is a reference to compare it with."""
+    return f"{CELL}/replicates.json" if PLAN.reference_of(PLAN.cell(wildcards)) else []
+
+
+def reference_replicates_of(wildcards):
+    """The replicates of the cell that this one is compared with."""
+    reference = PLAN.reference_of(PLAN.cell(wildcards))
+    return f"{PLAN.folder(reference)}/replicates.json" if reference else []
+
+
 def code(script):
     """The package's modules that a script runs through, as inputs: editing one reruns what used it."""
     return [str(file) for file in module_files(SCRIPTS / script, SCRIPTS / "ssdbench")]

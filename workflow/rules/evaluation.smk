@@ -29,3 +29,28 @@ rule evaluate_detections:
         runtime=60,
     script:
         "../scripts/evaluate_detections.py"
+
+
+rule draw_replicates:
+    input:
+        code=code("draw_replicates.py"),
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
+        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
+    output:
+        replicates=f"{CELL}/replicates.json",
+    log:
+        f"{CELL_LOGS}/draw_replicates.log",
+    priority: 150
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        replicates=PLAN.config.verdict.replicates,
+        seed=PLAN.config.verdict.seed,
+    script:
+        "../scripts/draw_replicates.py"

@@ -6,6 +6,8 @@ rule collect_run:
         detect=f"{CELL}/detect.json",
         metrics=f"{CELL}/metrics.json",
         timing=f"{CELL}/timing.json",
+        replicates=replicates_of,
+        reference=reference_replicates_of,
     output:
         run=f"{CELL}/run.json",
     log:
@@ -17,6 +19,8 @@ rule collect_run:
     params:
         cell=lambda w: dict(vars(PLAN.cell(w))),
         config=lambda w: PLAN.settings_of(PLAN.cell(w)),
+        reference=PLAN.config.reference,
+        share=PLAN.config.verdict.share,
     script:
         "../scripts/collect_run.py"
 

@@ -1,10 +1,12 @@
 """Rule collect_run: everything known of one cell in one record, with what it was made from."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
+from ssdbench.bootstrap import compare, from_record
 from ssdbench.coco import read_image_list
 from ssdbench.files import read_json, sha256_file, write_json
 from ssdbench.host import host_facts, package_versions
@@ -35,6 +37,7 @@ def work() -> None:
             "cell": snakemake.params.cell,
             **{key: first_failure[key] for key in ("status", "reason", "log")},
             **{part: without_anchors(content) for part, content in parts.items()},
+            "comparison": comparison(),
             "provenance": {
                 "model_sha256": parts["card"].get("source_sha256", ""),
                 "artifact_sha256": parts["card"].get("sha256", ""),
@@ -48,6 +51,22 @@ def work() -> None:
             },
         },
     )
+
+
+def comparison() -> steps.Record | None:
+    """The cell against its reference on the same images; None where there is none or one of them failed."""
+    if not snakemake.input.get("replicates"):
+        return None
+    own, reference = (read_json(Path(snakemake.input[name])) for name in ("replicates", "reference"))
+    if (own["status"], reference["status"]) != ("ok", "ok"):
+        return None
+    framework, precision = snakemake.params.reference
+    share = snakemake.params.share
+    return {
+        **asdict(compare(from_record(reference), from_record(own), share)),
+        "reference": {"framework": framework, "precision": precision},
+        "share": share,
+    }
 
 
 def without_anchors(content: steps.Record) -> steps.Record:

@@ -53,6 +53,15 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """When a cell counts as kept: the share of the reference's AP, and the bootstrap's replicates and seed."""
+
+    share: float
+    replicates: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration. Lists are in the order given; `tags` covers `published` rows too."""
 
@@ -66,6 +75,7 @@ class Config:
     calibration_seed: int
     nms: Mapping[str, float]
     timing: Timing
+    verdict: Rule
     published: tuple[CellName, ...]
     local: LocalPaths
     id_files: Mapping[str, tuple[int, ...]]
@@ -118,6 +128,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         calibration_seed=full["calibration"]["seed"],
         nms=full["nms"],
         timing=Timing(**full["timing"]),
+        verdict=Rule(**full["verdict"]),
         published=published,
         local=_local_paths(full["local"], environment),
         id_files=_id_files(full["id_files"]),

@@ -66,7 +66,13 @@ class Plan:
         setting = self.config.timing.setting
         names = ["detect.json", "metrics.json", "timing.json", "run.json"]
         names += [f"timing/{setting}/round{number}.json" for number in rounds]
-        return [*self.cards, *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names)]
+        compared = {cell: self.reference_of(cell) for cell in self.supported}
+        drawn = {cell for pair in compared.items() if pair[1] for cell in pair if cell}
+        return [
+            *self.cards,
+            *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names),
+            *(f"{self.folder(cell)}/replicates.json" for cell in self.supported if cell in drawn),
+        ]
 
     @property
     def products(self) -> list[str]:
@@ -219,6 +225,15 @@ class Plan:
     def folder(self, name: CellName) -> str:
         """The cell's result folder."""
         return f"{self.config.results_dir}/{name.path}"
+
+    def reference_of(self, name: CellName) -> CellName | None:
+        """The cell that a cell is compared with; None for the reference itself, and where there is none.
+
+        The sample's scenes depend on one another, so an interval over them would say nothing.
+        """
+        reference = CellName(name.dataset, name.model, name.protocol, *self.config.reference)
+        is_sample = self.dataset(name.dataset).kind == "sample"
+        return None if is_sample or reference == name or reference not in self.supported else reference
 
     def calibration_of(self, name: CellName) -> str:
         """The calibration id of an int8 cell; empty for others and for files that come quantised."""

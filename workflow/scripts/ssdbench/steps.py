@@ -46,10 +46,11 @@ def record(
     output: str | Path,
     work: Callable[[], Record],
     needs: Mapping[str, str | Path] | None = None,
+    indent: int | None = 1,
 ) -> None:
     """Run a step that writes a record with its status, whatever happens; see `outcome`."""
     start_log(log)
-    write_json(Path(output), outcome(log, work, needs or {}))
+    write_json(Path(output), outcome(log, work, needs or {}), indent)
 
 
 def outcome(log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path]) -> Record:

@@ -12,7 +12,8 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
     """What a reader wants first of one group: [{label, figure, unit, words}]; what is unknown is left out.
 
     A cell whose timing is not valid is never called the fastest, and is not compared with; none is called so where
-    the cells were timed on different processors.
+    the cells were timed on different processors. Where the fastest is lost or undecided, the fastest that is kept
+    follows.
     """
     facts = []
     if reference is not None and reference["AP"] is not None:
@@ -23,6 +24,11 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
         fastest = min(timed, key=lambda row: row["latency_p50_ms"])
         words = cell_name(fastest) + _speed_up(fastest, reference) + _kept(fastest)
         facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))
+        kept = [row for row in timed if row["verdict"] == "kept" or row is reference]
+        if fastest["verdict"] in ("lost", "undecided") and kept:
+            steady = min(kept, key=lambda row: row["latency_p50_ms"])
+            words = cell_name(steady) + (_speed_up(steady, reference) + _kept(steady) or ", the reference itself")
+            facts.append(_fact("Fastest kept", quantity(steady["latency_p50_ms"]), "ms", words))
     sized = [row for row in rows if row["model_mb"]]
     if sized:
         smallest = min(sized, key=lambda row: row["model_mb"])
@@ -59,8 +65,13 @@ def _part(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
     if reference is None or row is reference or not reference["model_mb"]:
         return ""
     size = f", with {share(row['model_mb'] / reference['model_mb'])} of the reference's size"
-    return size + (f" and {share(row['AP_share'])} of its AP" if row["AP_share"] is not None else "")
+    return size + (f" and {_ap(row)}" if row["AP_share"] is not None else "")
 
 
 def _kept(row: Mapping[str, Any]) -> str:
-    return f", with {share(row['AP_share'])} of its AP" if row["AP_share"] is not None else ""
+    return f", with {_ap(row)}" if row["AP_share"] is not None else ""
+
+
+def _ap(row: Mapping[str, Any]) -> str:
+    verdict = f" (verdict: {row['verdict']})" if row["verdict"] else ""
+    return f"{share(row['AP_share'])} of its AP{verdict}"

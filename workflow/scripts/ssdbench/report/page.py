@@ -11,11 +11,13 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ssdbench.bootstrap import METRICS as COMPARED
 from ssdbench.evaluation import METRICS
 from ssdbench.report import pictures as picture_rules
 from ssdbench.report import words
 from ssdbench.report.figures import Canvas, scatter, series_of
 from ssdbench.report.summary import row_notes
+from ssdbench.report.verdicts import interval_table, percent, verdict_notes
 
 _WIDE = Canvas(740, 400)
 _NARROW = Canvas(370, 380, font=12.5, left=44.0, right=12.0)
@@ -38,12 +40,22 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         lstrip_blocks=True,
     )
     templates.filters |= {name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")}
-    templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name")}
+    templates.filters["percent"] = percent
+    templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name", "interval")}
     templates.globals |= {"is_address": _is_address, "DASH": words.DASH}
     style, script = (_asset(templates, name) for name in ("style.css", "page.js"))
     rows = {row["id"]: row for row in summary["rows"]}
     series = series_of(summary["rows"])
-    groups = [{**group, **_figures([rows[cell] for cell in group["cells"]], series)} for group in summary["groups"]]
+    details = summary["details"]
+    compared = {cell: part for cell in rows if (part := details[cell]["comparison"])}
+    groups = [
+        {
+            **group,
+            **_figures([rows[cell] for cell in group["cells"]], series),
+            "intervals": _intervals(group, rows, compared),
+        }
+        for group in summary["groups"]
+    ]
     readable = [picture for picture in pictures if not picture["problem"]]
     drawn = {cell for picture in readable for cell in picture["cells"]}
     return templates.get_template("template.html.j2").render(
@@ -54,7 +66,9 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         titles=_titles(summary),
         lede=_lede(summary),
         metrics=METRICS,
-        class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, summary["details"]))],
+        compared_metrics=COMPARED,
+        comparison=next(iter(compared.values()), None),
+        class_tables=[table for group in summary["groups"] if (table := _class_table(group, rows, details))],
         published_sources=_sources(summary["published"]),
         pictures=readable,
         unreadable=[picture for picture in pictures if picture["problem"]],
@@ -128,6 +142,7 @@ def _processors(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> dict[str, Any]:
     notes = [{"text": note, "is_trouble": row["status"] != "unsupported"} for row in rows for note in row_notes(row)]
+    notes += [{"text": note, "is_trouble": False} for note in verdict_notes(rows)]
     largest = max((row["model_mb"] for row in rows if row["model_mb"] is not None), default=None)
     return {
         "wide": scatter(rows, series, _WIDE),
@@ -136,6 +151,14 @@ def _figures(rows: Sequence[Mapping[str, Any]], series: Mapping[str, int]) -> di
         "has_invalid": any(row["timing_valid"] is False for row in rows),
         "notes": notes,
     }
+
+
+def _intervals(
+    group: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], compared: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    cells = [cell for cell in group["cells"] if cell in compared]
+    names = {cell: words.cell_name(rows[cell]) for cell in cells}
+    return interval_table({cell: compared[cell] for cell in cells}, names, COMPARED)
 
 
 def _class_table(

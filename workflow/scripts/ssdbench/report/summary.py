@@ -14,7 +14,8 @@ from ssdbench.files import write_json, write_text
 from ssdbench.report.environment import describe_environment, processors
 from ssdbench.report.findings import findings
 from ssdbench.report.published import match_published
-from ssdbench.report.words import CELL_WORDS, DASH, cell_name, count, shown
+from ssdbench.report.verdicts import verdict_columns, verdict_notes, verdict_sentence
+from ssdbench.report.words import CELL_WORDS, DASH, cell_name, change, count, interval, shown
 
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
@@ -24,6 +25,7 @@ COLUMNS = (
     *METRICS,
     *_TIMES, "timing_valid", "timing_reason", "model_mb", "peak_rss_mb",
     "dataset", "setting", *_MORE_TIMES, "AP_change", "AP_share", "detections", "log",
+    "verdict", "AP_change_low", "AP_change_high",
 )  # fmt: skip
 
 
@@ -44,11 +46,13 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
 
     Returns:
         {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, groups,
-        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`, `timed_on` (its
-        processors) and `missing` (why a column is empty). A missing number is None, never zero.
+        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`, `verdict_words`,
+        `timed_on` (its processors) and `missing` (why a column is empty). A missing number is None, never zero.
+        A group's `verdict` is a sentence, empty where no cell of it has one.
     """
     rows = [_row(run) for run in runs]
-    groups = _groups(rows, context)
+    details = {row["id"]: _details(run) for row, run in zip(rows, runs, strict=True)}
+    groups = _groups(rows, details, context)
     datasets = [_dataset(images) for images in context.get("images", [])]
     return {
         "kind": context["kind"],
@@ -63,7 +67,7 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         "licences": list(context.get("licences", [])),
         "rows": rows,
         "groups": groups,
-        "details": {row["id"]: _details(run) for row, run in zip(rows, runs, strict=True)},
+        "details": details,
         "published": match_published(context.get("published"), rows, all_rows=context["kind"] == "published"),
         "environment": describe_environment({row["id"]: run for row, run in zip(rows, runs, strict=True)}),
     }
@@ -89,8 +93,8 @@ def summary_csv(summary: Mapping[str, Any]) -> str:
 
 def summary_markdown(summary: Mapping[str, Any]) -> str:
     """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
-    columns = {
-        "AP": "AP", "AP_change": "change", "AP50": "AP50",
+    all_columns = {
+        "AP": "AP", "AP_change": "change (95 % interval)", "verdict": "verdict", "AP50": "AP50",
         "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "images/s",
         "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
     }  # fmt: skip
@@ -102,12 +106,19 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         rows = [by_id[cell] for cell in group["cells"]]
         heading = f"{group['title']}, protocol {group['protocol']}, {group['dataset']}"
         lines += [f"## {_markdown(heading)}", ""]
+        columns = dict(all_columns)
+        if group["verdict"]:
+            lines += [_markdown(group["verdict"]), ""]
+        else:
+            columns["AP_change"] = "change"
+            del columns["verdict"]
         lines += ["| cell | " + " | ".join(columns.values()) + " |"]
         lines += ["|---|" + "---:|" * (len(columns) - 1) + "---|"]
         for row in rows:
             values = [_markdown(_flagged(row, column)) for column in columns]
             lines.append(f"| {_markdown(cell_name(row))} | " + " | ".join(values) + " |")
-        notes = [f"- {_markdown(note)}" for row in rows for note in row_notes(row)]
+        texts = [note for row in rows for note in row_notes(row)] + verdict_notes(rows)
+        notes = [f"- {_markdown(text)}" for text in texts]
         lines += ["", *notes, *([""] if notes else [])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -137,6 +148,8 @@ def _sentence(text: str) -> str:
 
 def _flagged(row: Mapping[str, Any], column: str) -> str:
     text = shown(row, column) or DASH
+    if column == "AP_change" and row["AP_change_low"] is not None:
+        return f"{change(row['AP_change'], 4)} ({interval(row['AP_change_low'], row['AP_change_high'])})"
     return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
 
 
@@ -175,6 +188,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "setting": timing.get("setting") or "",
         "AP_change": None,
         "AP_share": None,
+        **verdict_columns(run.get("comparison")),
         "detections": _number(metrics, "detections"),
         "timed_on": processors(timing),
         "is_reference": False,
@@ -197,7 +211,9 @@ def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str
     return reasons
 
 
-def _groups(rows: Sequence[dict[str, Any]], context: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _groups(
+    rows: Sequence[dict[str, Any]], details: Mapping[str, Any], context: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Rows by dataset, model and protocol; only within a group is anything compared. Fills in the changes."""
     members: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -221,6 +237,7 @@ def _groups(rows: Sequence[dict[str, Any]], context: Mapping[str, Any]) -> list[
                 "reference_reason": reason,
                 "cells": [row["id"] for row in group_rows],
                 "findings": findings(group_rows, reference),
+                "verdict": verdict_sentence([part for row in group_rows if (part := details[row["id"]]["comparison"])]),
             }
         )
     return groups
@@ -237,15 +254,15 @@ def _set_changes(rows: Sequence[dict[str, Any]], reference: dict[str, Any] | Non
         reason = ""
     for row in rows:
         row["is_reference"] = row is reference
-        row["missing"]["AP_change"] = row["missing"]["AP_share"] = (
-            reason or row["missing"].get("AP") or row["missing"]["*"]
-        )
+        why = reason or row["missing"].get("AP") or row["missing"]["*"]
+        row["missing"] |= {"AP_change": why, "AP_share": why, "verdict": why}
         if reference is None or reference["AP"] is None or row["AP"] is None or row is reference:
             continue
         row["AP_change"] = row["AP"] - reference["AP"]
         row["AP_share"] = row["AP"] / reference["AP"] if reference["AP"] > 0 else None
+        row["missing"]["verdict"] = "no comparison was recorded"
     if reference is not None:
-        reference["missing"]["AP_change"] = reference["missing"]["AP_share"] = "this is the reference"
+        reference["missing"] |= dict.fromkeys(("AP_change", "AP_share", "verdict"), "this is the reference")
     return reason
 
 
@@ -278,6 +295,7 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
+        "comparison": run.get("comparison"),
         "timing": {
             key: timing.get(key) for key in ("rounds", "queries", "stages", "per_round") if timing.get(key) is not None
         },

@@ -60,12 +60,17 @@ def accuracy(value: float) -> str:
     return f"{value:.3f}"
 
 
-def change(value: float) -> str:
-    """A signed difference of two APs, three decimals, a true minus sign; what rounds to zero has no sign."""
-    text = f"{abs(value):.3f}"
-    if text == "0.000":
-        return "0.000"
+def change(value: float, decimals: int = 3) -> str:
+    """A signed difference of two APs with a true minus sign; what rounds to zero has no sign."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
     return ("+" if value > 0 else MINUS) + text
+
+
+def interval(low: float, high: float) -> str:
+    """The interval of a difference of two APs: `−0.0204 to +0.0035`; four decimals, since the limit needs them."""
+    return f"{change(low, 4)} to {change(high, 4)}"
 
 
 def share(value: float) -> str:

@@ -1,0 +1,30 @@
+"""The Makefile's own sentences."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from conftest import ROOT
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "envs").mkdir()
+    (folder / "envs" / "requirements.txt").touch()
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_without_a_python_that_fits_nothing_is_made_and_a_sentence_says_so(tmp_path: Path) -> None:
+    done = make(tmp_path, "run", "PYTHONS=no-such-python")
+    assert done.returncode != 0
+    assert "No Python from 3.11 to 3.13 with venv was found (looked for: no-such-python)" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
+    done = make(tmp_path)
+    assert done.returncode == 0
+    for target in ("run", "plan", "retry", "test", "test-quick", "clean"):
+        assert f"\n{target} " in "\n" + done.stdout

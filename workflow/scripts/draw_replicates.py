@@ -1,0 +1,25 @@
+"""Rule draw_replicates: AP of one cell on many draws of its images, from which differences get their intervals."""
+
+from pathlib import Path
+from typing import Any
+
+from ssdbench import steps
+from ssdbench.bootstrap import draw, to_record
+from ssdbench.coco import read_annotations, read_detections, read_image_list
+from ssdbench.matching import match
+
+snakemake: Any  # given by the rule
+
+
+def work() -> steps.Record:
+    matches = match(
+        read_annotations(Path(snakemake.input.annotations)),
+        read_detections(Path(snakemake.input.detections)),
+        [image.id for image in read_image_list(Path(snakemake.input.images)).images],
+    )
+    return to_record(draw(matches, snakemake.params.replicates, snakemake.params.seed))
+
+
+steps.record(
+    snakemake.log[0], snakemake.output.replicates, work, needs={"detection": snakemake.input.detect}, indent=None
+)
