@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from ssdbench.coco import Annotation, Annotations, Category, Detection, ImageRecord
+from ssdbench.losses import ObjectScores, image_losses
+from support.real_detections import real_detections, real_truth
+
+BOX = (100.0, 100.0, 100.0, 100.0)
+TRUTH = Annotations(
+    (Category(1, "cat"), Category(2, "dog")),
+    tuple(ImageRecord(identity, f"{identity}.jpg", 640, 480, "") for identity in (1, 2, 3)),
+    (
+        Annotation(11, 1, 1, BOX, 10000, False),
+        Annotation(12, 1, 2, BOX, 10000, False),
+        Annotation(21, 2, 1, BOX, 10000, False),
+        Annotation(31, 3, 1, BOX, 10000, True),
+    ),
+    (),
+)
+
+
+def test_the_image_that_lost_most_comes_first_with_its_objects() -> None:
+    reference = [Detection(1, 1, BOX, 0.75), Detection(1, 2, BOX, 0.5), Detection(2, 1, BOX, 0.25)]
+    cell = [
+        Detection(1, 1, (140, 100, 100, 100), 0.75),  # beside the cat
+        Detection(1, 2, BOX, 0.5),
+        Detection(2, 1, BOX, 0.5),
+        Detection(3, 1, BOX, 0.9),  # a crowd: finds nothing
+    ]
+
+    first, second, third = image_losses(TRUTH, reference, cell, [1, 2, 3])
+
+    assert (first.image_id, first.lost, first.truths) == (1, 0.75, 2)
+    assert (first.found_by_reference, first.found_by_cell) == (2, 1)
+    assert first.objects == (ObjectScores(annotation_id=11, category_id=1, reference=0.75, cell=0.0),)
+    assert (second.image_id, second.lost, second.truths, second.objects) == (3, 0, 0, ())
+    assert (third.image_id, third.lost) == (2, -0.25)
+    json.dumps(asdict(first))
+
+
+def test_a_confident_find_weighs_more_than_many_faint_ones() -> None:
+    faint = [replace(TRUTH.annotations[2], id=100 + n, bbox=(n * 150.0, 0, 100, 100)) for n in range(4)]
+    truth = replace(TRUTH, annotations=(TRUTH.annotations[0], *faint))
+    reference = [Detection(1, 1, BOX, 0.9), *(Detection(2, 1, row.bbox, 0.05) for row in faint)]
+
+    assert [loss.image_id for loss in image_losses(truth, reference, [], [2, 1])] == [1, 2]
+
+
+def test_the_same_detections_lose_nothing_and_exchanged_ones_the_opposite() -> None:
+    truth, fp32, int8 = real_truth(), real_detections("tensorflow/fp32"), real_detections("tflite/int8")
+    ids = [image.id for image in truth.images]
+
+    assert {(loss.lost, loss.objects) for loss in image_losses(truth, fp32, fp32, ids)} == {(0.0, ())}
+    there = {loss.image_id: loss.lost for loss in image_losses(truth, fp32, int8, ids)}
+    back = {loss.image_id: -loss.lost for loss in image_losses(truth, int8, fp32, ids)}
+    assert there == pytest.approx(back)
+    assert max(there.values()) > 0.1
+
+
+def test_a_threshold_loses_what_was_found_below_it_and_nothing_else() -> None:
+    truth, reference = real_truth(), real_detections("tensorflow/fp32")
+    cell = [row for row in reference if row.score > 0.3]
+
+    losses = image_losses(truth, reference, cell, [image.id for image in truth.images])
+
+    changed = [one for loss in losses for one in loss.objects]
+    assert len(changed) > 20
+    assert all(one.reference <= 0.3 and one.cell == 0 for one in changed)
+    assert [loss.lost for loss in losses] == sorted((loss.lost for loss in losses), reverse=True)
