@@ -11,6 +11,7 @@ from conftest import CocoSample
 from e2e.conftest import QUICK
 from ssdbench.config import merge
 from ssdbench.documents import read_yaml
+from ssdbench.files import sha256_file
 from support.project import Project
 from support.server import Fault, FileServer
 from support.val2014 import CHECKPOINT, HOST, build_server
@@ -84,8 +85,9 @@ def test_the_channel_order_of_the_published_rows_is_what_separates_them(
 
 def test_the_shipped_frozen_graph_runs_untouched(published: tuple[Project, FileServer]) -> None:
     project, _ = published
-    card = project.json(f"resources/models/{CHECKPOINT}/artifacts/graph/tensorflow/fp32/card.json")
-    assert card["sha256"] == card["source_sha256"]
+    folder = project.folder / "resources/models" / CHECKPOINT
+    (shipped,) = (folder / "source").rglob("frozen_inference_graph.pb")
+    assert sha256_file(folder / "artifacts/graph/tensorflow/fp32/model.pb") == sha256_file(shipped)
 
 
 def test_one_page_shows_the_published_rows_beside_ours(published: tuple[Project, FileServer]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ssdbench import steps
 from ssdbench.coco import ImageRecord, read_image_list
-from ssdbench.files import read_json, sha256_file
+from ssdbench.files import read_json
 from ssdbench.graphs.convert import convert
 from ssdbench.host import host_facts, int8_saturates
 from ssdbench.images import folder_records
@@ -24,8 +24,8 @@ def work() -> steps.Record:
     row = snakemake.params.row
     words = snakemake.wildcards
     folder, records, calibration = images()
-    source = Path(snakemake.input.source)
-    model = source.parent / read_json(source)["file"]
+    source = read_json(Path(snakemake.input.source))
+    model = Path(snakemake.input.source).parent / source["file"]
 
     def pixels() -> Iterator[UInt8]:
         return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
@@ -44,7 +44,7 @@ def work() -> steps.Record:
         SECONDS,
         "The conversion",
     )
-    return {**card, "calibration": calibration, "source_sha256": sha256_file(model)}
+    return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
 
 
 def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:

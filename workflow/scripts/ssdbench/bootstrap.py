@@ -125,7 +125,9 @@ def verdict(interval: Interval | None, reference_ap: float, images: int, share: 
     if interval is None or not reference_ap > 0:
         return Verdict("undecided", "The reference finds nothing, so there is nothing to keep.", None)
     limit = -(1 - share) * reference_ap
-    difference, low, high = (f"{value:+.4f}" for value in (interval.difference, interval.low, interval.high))
+    difference, low, high = (
+        f"{value:+.4f}".replace("-", "−") for value in (interval.difference, interval.low, interval.high)
+    )
     found = f"of the reference's AP of {reference_ap:.3f}: it differs by {difference} (95 % interval {low} to {high})."
     if interval.low >= limit:
         return Verdict("kept", f"The cell keeps at least {percent} {found}", None)
