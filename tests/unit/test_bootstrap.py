@@ -18,6 +18,8 @@ from ssdbench.coco import Annotation, Annotations, Detection, read_annotations
 from ssdbench.matching import match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 
+pytestmark = pytest.mark.slow
+
 Case = tuple[Annotations, list[Detection]]
 
 
@@ -178,7 +180,6 @@ def scenes(random: np.random.Generator, images: int) -> tuple[Annotations, list[
     return invented_truth(images, 3, objects), better, worse
 
 
-@pytest.mark.slow
 def test_the_intervals_cover_a_known_difference() -> None:
     random = np.random.default_rng(11)
     truth, better, worse = scenes(random, 10_000)

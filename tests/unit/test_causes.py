@@ -26,6 +26,8 @@ from ssdbench.evaluation import evaluate
 from ssdbench.pixels import resize_image
 from ssdbench.postprocess import Found, rows_of
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, SIDE, IMAGES = 400, 300, 100, 5
 SIZES = dict.fromkeys(range(1, IMAGES + 1), (WIDTH, HEIGHT))
 RED, GREEN, BLUE = 1, 2, 3

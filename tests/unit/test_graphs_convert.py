@@ -21,6 +21,8 @@ from ssdbench.runtimes import open_session
 from support.official_graph import official_graph
 from support.tiny_detector import ANCHORS, CLASSES, ROW, SIZE, images, tiny_anchors, tiny_graph_def, write_tfjs
 
+pytestmark = pytest.mark.slow
+
 FLOAT = [("tensorflow", "fp32"), ("tflite", "fp32"), ("onnxruntime", "fp32")]
 HALF = [("tflite", "fp16"), ("onnxruntime", "fp16")]
 INTEGER = [("tflite", "int8"), ("onnxruntime", "int8")]

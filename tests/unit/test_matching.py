@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from ssdbench.coco import Annotation, Annotations, Detection, read_annotations
 from ssdbench.matching import Matches, match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
+
+pytestmark = pytest.mark.slow
 
 
 def ours(matches: Matches, category: int, size: int, image: int) -> dict[str, list[Any]]:
