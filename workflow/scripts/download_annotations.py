@@ -13,7 +13,7 @@ from ssdbench.files import sha256_file
 snakemake: Any  # given by the rule
 
 # From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
-mirror = snakemake.config["mirror"] or None
+mirror = snakemake.config.get("mirror") or None
 
 
 def work() -> None:

@@ -13,7 +13,7 @@ from ssdbench.images import choose_calibration, coco_id, folder_records
 snakemake: Any  # given by the rule
 
 # From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
-mirror = snakemake.config["mirror"] or None
+mirror = snakemake.config.get("mirror") or None
 
 
 def work() -> None:

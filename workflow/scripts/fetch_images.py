@@ -14,7 +14,7 @@ from ssdbench.tags import select_ids
 snakemake: Any  # given by the rule
 
 # From the configuration and not a param: another way to the same bytes is no reason to fetch them again.
-mirror = snakemake.config["mirror"] or None
+mirror = snakemake.config.get("mirror") or None
 
 RECORDED = "Images fetched one by one have no published checksum: their sha256 was recorded when first fetched."
 
