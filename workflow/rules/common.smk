@@ -34,6 +34,8 @@ try:
     if workflow.is_main_process:
         forecast(PLAN).check_disk()
         check_slots(workflow.global_resources.get("slots"))
+        # Said first: Snakemake calls no handler where there is nothing to be done.
+        print("Reports lie at", ", ".join(PLAN.pages), file=sys.stderr)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
