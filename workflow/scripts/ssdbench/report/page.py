@@ -20,6 +20,8 @@ from ssdbench.report.summary import row_notes
 from ssdbench.report.verdicts import interval_table, percent, verdict_notes
 
 _WIDE = Canvas(740, 400)
+_STYLES = ("style.css", "causes.css")
+_SCRIPTS = ("tables.js", "plot.js", "pictures.js")
 _NARROW = Canvas(370, 380, font=12.5, left=44.0, right=12.0)
 
 
@@ -43,7 +45,7 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     templates.filters["percent"] = percent
     templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name", "interval")}
     templates.globals |= {"is_address": _is_address, "DASH": words.DASH}
-    style, script = (_asset(templates, name) for name in ("style.css", "page.js"))
+    style, script = (_assets(templates, names) for names in (_STYLES, _SCRIPTS))
     rows = {row["id"]: row for row in summary["rows"]}
     series = series_of(summary["rows"])
     details = summary["details"]
@@ -93,9 +95,10 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     )
 
 
-def _asset(templates: Environment, name: str) -> Markup:
+def _assets(templates: Environment, names: Sequence[str]) -> Markup:
     assert templates.loader is not None
-    return Markup(templates.loader.get_source(templates, name)[0])  # noqa: S704 (our own files, not input)
+    sources = [templates.loader.get_source(templates, name)[0] for name in names]
+    return Markup("\n".join(sources))  # noqa: S704 (our own files, not input)
 
 
 def _digest(text: str) -> str:
