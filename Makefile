@@ -2,6 +2,7 @@
 #
 # CONFIG=file     merged into config.yaml, for example CONFIG=presets/coco_val2017.yaml
 # CORES=n         cores to use (default: all)
+# A=dir B=dir     the two result folders of `make compare`
 # ARGS="..."      more arguments for snakemake, for example ARGS="--config dataset=local"
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake $(CONFIGFILE) --cores $(CORES)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
-.PHONY: help run plan retry test test-quick lint lock clean
+.PHONY: help run plan retry compare test test-quick lint lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -29,6 +30,11 @@ plan: .venv/run.stamp  ## say what `make run` would do: cells, downloads, disk, 
 retry: .venv/run.stamp  ## run the failed cells again, and only those
 	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
 	@$(SNAKEMAKE) $(ARGS)
+
+A ?=
+B ?=
+compare: .venv/run.stamp  ## set two result folders side by side: make compare A=results_a B=results_b
+	@$(BIN)/python workflow/scripts/compare_results.py "$(A)" "$(B)" $(ARGS)
 
 # Two workers for the tests that take seconds; the slow ones use all cores by themselves.
 QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

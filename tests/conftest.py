@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,3 +34,15 @@ def coco_sample() -> CocoSample:
     if not sample.annotations.is_file():
         pytest.skip(f"real COCO images are not on this machine ({data} is missing)")
     return sample
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser without a display."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("There is no chromium on PATH: install Debian's chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -77,6 +77,56 @@ def test_each_cell_has_a_verdict_against_the_reference(project: Project, measure
     assert interval["difference"] == pytest.approx(run["metrics"]["metrics"]["AP"] - AP, abs=0.003)
 
 
+def test_each_cell_agrees_with_the_reference_within_what_its_precision_allows(
+    project: Project, measured: dict[tuple[str, str], float]
+) -> None:
+    for framework, precision in measured.keys() - {("tensorflow", "fp32")}:
+        run = project.json(f"results/local/{MODEL}/heads/{framework}/{precision}/run.json")
+        ladder = run["parity"]
+        assert [rung["name"] for rung in ladder["rungs"]] == ["pixels", "heads", "boxes", "ap"]
+        assert ladder["first_departure"] is None, ladder["sentence"]
+        assert ladder["rungs"][0]["figures"] == {"images": 130, "different": 0}
+        assert run["diagnosis"]["asked"] == ""
+        assert set(run["errors"]["cost_in_order"]) == {
+            "classification", "localisation", "both", "duplicate", "background", "missed"
+        }  # fmt: skip
+    assert run["provenance"]["config"]["seeds"] == {"calibration": 0, "bootstrap": 0}
+
+
+def test_held_out_and_seen_images_are_told_apart(project: Project, measured: object) -> None:
+    parts = project.json(f"results/local/{MODEL}/heads/tensorflow/fp32/run.json")["parts"]
+    assert (parts["held_out"]["images"], parts["seen"]["images"]) == (31, 99)
+    assert parts["gap"]["low"] < parts["gap"]["difference"] < parts["gap"]["high"]
+    assert parts["list"]["sha256"].startswith("a99cf34e")
+
+
+def test_without_annotations_agreement_speed_and_pictures_are_left(
+    project: Project, environment: dict[str, str], measured: object
+) -> None:
+    without = {key: value for key, value in environment.items() if key == "COCO_IMG_PATH"}
+    config = {**LOCAL, "frameworks": ["tensorflow", "tflite"], "precisions": ["fp32"], "results_dir": "results_bare"}
+    done = project.run(config=config, environment=without)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = list(project.summary("local", "results_bare").values())
+    assert {(row["framework"], row["status"], row["AP"], row["verdict"], row["parity"]) for row in rows} == {
+        ("tensorflow", "ok", "", "", ""),
+        ("tflite", "ok", "", "", "agrees"),
+    }
+    assert all(float(row["latency_p50_ms"]) > 0 and row["images"] == "130" for row in rows)
+    assert not list((project.folder / "results_bare").rglob("metrics.json"))
+    page = (project.folder / "results_bare/local/report/index.html").read_text()
+    assert "no annotations were given" in page
+    assert page.count("data:image/jpeg") >= 12
+    assert project.dry_run(config=config, environment=without) == {}
+
+
+def test_the_figures_and_tables_of_the_report_are_files_too(project: Project, measured: object) -> None:
+    folder = project.folder / "results/local/report"
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    for stem, suffixes in {"figures/accuracy_latency-g1": ("svg", "png"), "tables/results-g1": ("csv", "tex")}.items():
+        assert {f"{stem}.{suffix}" for suffix in suffixes} <= names
+
+
 def test_the_sample_carries_no_verdict(project: Project) -> None:
     assert {row["verdict"] for row in project.summary("sample").values()} == {""}
 

@@ -105,6 +105,27 @@ def test_one_page_shows_the_published_rows_beside_ours(published: tuple[Project,
         assert text in page, text
 
 
+def test_the_way_between_two_published_rows_is_explained_by_runs_of_both_channel_orders(
+    published: tuple[Project, FileServer],
+) -> None:
+    project, _ = published
+    page = (project.folder / "results/published/index.html").read_text()
+    assert "From the TensorFlow row to the ONNX Runtime row, one change at a time" in page
+    assert "Our own runs go from" in page and "RGB in place of BGR" in page
+    rows = project.summary("coco_val2014-first1000")
+    bgr, rgb = (float(rows[CHECKPOINT, protocol, "tensorflow", "fp32"]["AP"]) for protocol in ("published_tf", "graph"))
+    assert rgb - bgr > 0.04
+    assert (project.folder / "results/published/figures").is_dir()
+
+
+def test_an_ap_outside_what_was_published_is_looked_into(published: tuple[Project, FileServer]) -> None:
+    project, _ = published
+    run = project.json(f"results/coco_val2014-first1000/{CHECKPOINT}/published_tf/tensorflow/fp32/run.json")
+    expected = run["expected"]
+    assert (expected["AP"], expected["is_outside"]) == (0.208, abs(expected["ours"] - 0.208) > expected["tolerance"])
+    assert bool(run["diagnosis"]["sentence"]) == expected["is_outside"]
+
+
 def test_calibration_images_are_none_of_the_datasets(published: tuple[Project, FileServer]) -> None:
     project, _ = published
     (path,) = (project.folder / "resources/datasets/coco_val2014/calibrations").glob("*.json")

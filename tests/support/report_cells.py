@@ -126,6 +126,14 @@ def make_context(**changes: Any) -> dict[str, Any]:
         "tag": "local",
         "reference": {"framework": "tensorflow", "precision": "fp32"},
         "models": {"ssdlite_mobilenet_v2": {"title": "SSDLite MobileNet v2", "licence": "Apache-2.0"}},
-        "images": [{"tag": "local", "dataset": "local", "images": [{"id": 1}, {"id": 2}], "notes": []}],
+        "images": [
+            {
+                "tag": "local",
+                "dataset": "local",
+                "images": [{"id": 1}, {"id": 2}],
+                "notes": [],
+                "annotations_sha256": "ef" * 32,
+            }
+        ],
     }
     return {**context, **changes}

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import pytest
 
 from ssdbench.host import (
-    CpuTimes,
     available_cores,
-    cpu_times,
     host_facts,
     int8_saturates,
     limit_pools,
-    load_facts,
     package_versions,
     peak_rss_mb,
-    watch_threads,
 )
+from support.trees import write_tree
 
 XEON = """\
 processor\t: 0
@@ -43,35 +38,32 @@ CPU part\t: 0xd0c
 """
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return root
-
-
 def test_an_intel_host_is_described(tmp_path: Path) -> None:
-    root = write(
+    root = write_tree(
         tmp_path,
         {
             "proc/cpuinfo": XEON,
             "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n',
-            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+            "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor": "performance\n",
+            "sys/devices/system/cpu/cpu2/cpufreq/scaling_governor": "powersave\n",
+            "sys/class/dmi/id/sys_vendor": "Example Cloud\n",
+            "sys/class/dmi/id/product_name": "m5.large\n",
         },
     )
     facts = host_facts(root)
     assert facts["cpu"] == "Intel(R) Xeon(R) Gold 6336Y CPU @ 2.40GHz"
     assert facts["cpu_flags"] == ["sse4_2", "fma", "avx2", "avx512f", "avx512_vnni"]
     assert facts["os"] == "Debian GNU/Linux 13 (trixie)"
-    assert facts["governor"] == "performance"
+    assert facts["governor"] == "performance, powersave"
+    assert facts["system"] == "Example Cloud m5.large"
     assert facts["hypervisor"] == "yes"
     assert "cpu_limit" not in facts
     assert "memory_limit_mb" not in facts
 
 
 def test_arm_lists_its_flags_as_features(tmp_path: Path) -> None:
-    facts = host_facts(write(tmp_path, {"proc/cpuinfo": ARM}))
+    facts = host_facts(write_tree(tmp_path, {"proc/cpuinfo": ARM}))
     assert facts["cpu_flags"] == ["asimd", "asimddp"]
     assert facts["cpu_id"] == "CPU implementer 0x41 CPU part 0xd0c"
 
@@ -85,7 +77,7 @@ def test_nothing_fails_where_no_file_is(tmp_path: Path) -> None:
 
 
 def test_the_tightest_limit_of_nested_containers_counts(tmp_path: Path) -> None:
-    root = write(
+    root = write_tree(
         tmp_path,
         {
             "proc/self/cgroup": "0::/job/step\n",
@@ -94,16 +86,19 @@ def test_the_tightest_limit_of_nested_containers_counts(tmp_path: Path) -> None:
             "sys/fs/cgroup/job/memory.max": "max\n",
             "sys/fs/cgroup/job/step/memory.max": f"{3 << 30}\n",
             "sys/fs/cgroup/other/cpu.max": "10000 100000\n",
+            "sys/fs/cgroup/cpuset.cpus.effective": "0-7\n",
+            "sys/fs/cgroup/job/cpuset.cpus.effective": "2-3\n",
         },
     )
     facts = host_facts(root)
     assert facts["cpu_limit"] == 0.5
     assert facts["memory_limit_mb"] == 3072
+    assert facts["cpuset"] == "2-3"
     assert available_cores(root) == 0.5
 
 
 def test_limits_of_the_first_cgroups_are_read(tmp_path: Path) -> None:
-    root = write(
+    root = write_tree(
         tmp_path,
         {
             "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "150000\n",
@@ -116,9 +111,27 @@ def test_limits_of_the_first_cgroups_are_read(tmp_path: Path) -> None:
     assert "memory_limit_mb" not in facts
 
 
+def test_limits_of_a_job_in_the_first_cgroups_are_read(tmp_path: Path) -> None:
+    root = write_tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "7:memory:/slurm/job_8\n4:cpuset:/slurm/job_8\n3:cpu,cpuacct:/slurm/job_8\n0::/\n",
+            "sys/fs/cgroup/cpu/slurm/job_8/cpu.cfs_quota_us": "200000\n",
+            "sys/fs/cgroup/cpu/slurm/job_8/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/cpu/slurm/cpu.cfs_quota_us": "-1\n",
+            "sys/fs/cgroup/cpu/slurm/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/memory/slurm/job_8/memory.limit_in_bytes": "9223372036854771712\n",
+            "sys/fs/cgroup/memory/slurm/memory.limit_in_bytes": f"{2 << 30}\n",
+            "sys/fs/cgroup/cpuset/slurm/job_8/cpuset.cpus": "4-5\n",
+        },
+    )
+    facts = host_facts(root)
+    assert (facts["cpu_limit"], facts["memory_limit_mb"], facts["cpuset"]) == (2.0, 2048, "4-5")
+
+
 @pytest.mark.parametrize("text", ["max 100000", "-1", "", "0 0", "abc def", "100000"])
 def test_a_limit_that_is_none_is_left_out(tmp_path: Path, text: str) -> None:
-    root = write(tmp_path, {"proc/self/cgroup": "0::/../..\n", "sys/fs/cgroup/cpu.max": text})
+    root = write_tree(tmp_path, {"proc/self/cgroup": "0::/../..\n", "sys/fs/cgroup/cpu.max": text})
     assert "cpu_limit" not in host_facts(root)
 
 
@@ -152,23 +165,3 @@ def test_opencv_is_held_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     limit_pools(3)
     assert cv2.getNumThreads() == 1
     assert os.environ["OMP_NUM_THREADS"] == "3"
-
-
-def test_threads_at_work_are_seen() -> None:
-    data = bytes(1 << 20)
-    alone = watch_threads(lambda: hashlib.sha256(data).digest(), seconds=0.4)
-    assert alone["threads_at_work"] == 1
-    assert alone["threads_seen"] == 1
-    assert alone["cores_used"] <= 1.1
-    with ThreadPoolExecutor(3) as pool:
-        several = watch_threads(lambda: list(pool.map(hashlib.sha256, [data * 4] * 6)), seconds=0.8)
-    assert several["threads_at_work"] >= 2
-
-
-def test_load_between_two_readings_is_in_cores() -> None:
-    before = CpuTimes(wall=10.0, busy=100.0, steal=1.0, own=5.0)
-    after = CpuTimes(wall=12.0, busy=105.0, steal=1.5, own=7.0)
-    facts = load_facts(before, after)
-    assert (facts["own_cores"], facts["other_cores"], facts["steal_cores"]) == (1.0, 1.5, 0.25)
-    now = load_facts(cpu_times(), cpu_times())
-    assert all(value >= 0 for value in now.values())

@@ -56,6 +56,18 @@ def test_coco_ids_are_read_from_coco_names_only() -> None:
     assert coco_id("IMG_1234.jpg") is None
 
 
+def test_records_of_a_folder_go_by_coco_ids_where_all_have_one_of_their_own_and_else_by_place(tmp_path: Path) -> None:
+    for name in ("000000000139.jpg", "000000000042.jpg"):
+        write_image(tmp_path / name)
+    assert {r.file_name: r.id for r in folder_records(tmp_path)} == {"000000000042.jpg": 42, "000000000139.jpg": 139}
+    write_image(tmp_path / "b.jpg")
+    assert [(r.id, r.file_name) for r in folder_records(tmp_path)] == [
+        (1, "000000000042.jpg"),
+        (2, "000000000139.jpg"),
+        (3, "b.jpg"),
+    ]
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no image file"):
         folder_records(tmp_path)
@@ -70,7 +82,7 @@ def test_calibration_drops_evaluation_images_by_id_and_by_content_and_says_so(
     candidates = [record(f"{n:012d}.jpg", n, f"hash{n}") for n in range(1, 7)]
     chosen = choose_calibration(candidates, 4, 0, {"hash3": "x.jpg"}, frozenset({5}))
     assert {image.id for image in chosen} == {1, 2, 4, 6}
-    assert "COCO id 5 is among the evaluation images" in caplog.text
+    assert "000000000005.jpg is dropped: its COCO id is among" in caplog.text
     assert "it is the evaluation image x.jpg" in caplog.text
     with pytest.raises(UserError, match=r"needs 5 images, but of 6 candidates only 4 are left.*4 or fewer"):
         choose_calibration(candidates, 5, 0, {"hash3": "x.jpg"}, frozenset({5}))

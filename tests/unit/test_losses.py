@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from ssdbench.coco import Annotation, Annotations, Category, Detection, ImageRecord
-from ssdbench.losses import ObjectScores, image_losses
+from ssdbench.losses import ObjectScores, image_disagreements, image_losses
+from ssdbench.per_image import found_by_image
 from support.real_detections import real_detections, real_truth
 
 BOX = (100.0, 100.0, 100.0, 100.0)
@@ -32,7 +33,8 @@ def test_the_image_that_lost_most_comes_first_with_its_objects() -> None:
         Detection(3, 1, BOX, 0.9),  # a crowd: finds nothing
     ]
 
-    first, second, third = image_losses(TRUTH, reference, cell, [1, 2, 3])
+    ids = [1, 2, 3]
+    first, second, third = image_losses(TRUTH, found_by_image(reference, ids), found_by_image(cell, ids))
 
     assert (first.image_id, first.lost, first.truths) == (1, 0.75, 2)
     assert (first.found_by_reference, first.found_by_cell) == (2, 1)
@@ -47,27 +49,53 @@ def test_a_confident_find_weighs_more_than_many_faint_ones() -> None:
     truth = replace(TRUTH, annotations=(TRUTH.annotations[0], *faint))
     reference = [Detection(1, 1, BOX, 0.9), *(Detection(2, 1, row.bbox, 0.05) for row in faint)]
 
-    assert [loss.image_id for loss in image_losses(truth, reference, [], [2, 1])] == [1, 2]
+    losses = image_losses(truth, found_by_image(reference, [2, 1]), found_by_image([], [2, 1]))
+    assert [loss.image_id for loss in losses] == [1, 2]
 
 
 def test_the_same_detections_lose_nothing_and_exchanged_ones_the_opposite() -> None:
-    truth, fp32, int8 = real_truth(), real_detections("tensorflow/fp32"), real_detections("tflite/int8")
+    truth = real_truth()
     ids = [image.id for image in truth.images]
+    fp32, int8 = (found_by_image(real_detections(name), ids) for name in ("tensorflow/fp32", "tflite/int8"))
 
-    assert {(loss.lost, loss.objects) for loss in image_losses(truth, fp32, fp32, ids)} == {(0.0, ())}
-    there = {loss.image_id: loss.lost for loss in image_losses(truth, fp32, int8, ids)}
-    back = {loss.image_id: -loss.lost for loss in image_losses(truth, int8, fp32, ids)}
+    assert {(loss.lost, loss.objects) for loss in image_losses(truth, fp32, fp32)} == {(0.0, ())}
+    there = {loss.image_id: loss.lost for loss in image_losses(truth, fp32, int8)}
+    back = {loss.image_id: -loss.lost for loss in image_losses(truth, int8, fp32)}
     assert there == pytest.approx(back)
     assert max(there.values()) > 0.1
 
 
 def test_a_threshold_loses_what_was_found_below_it_and_nothing_else() -> None:
-    truth, reference = real_truth(), real_detections("tensorflow/fp32")
-    cell = [row for row in reference if row.score > 0.3]
+    truth, rows = real_truth(), real_detections("tensorflow/fp32")
+    ids = [image.id for image in truth.images]
 
-    losses = image_losses(truth, reference, cell, [image.id for image in truth.images])
+    losses = image_losses(
+        truth, found_by_image(rows, ids), found_by_image([row for row in rows if row.score > 0.3], ids)
+    )
 
     changed = [one for loss in losses for one in loss.objects]
     assert len(changed) > 20
     assert all(one.reference <= 0.3 and one.cell == 0 for one in changed)
     assert [loss.lost for loss in losses] == sorted((loss.lost for loss in losses), reverse=True)
+
+
+def test_without_truth_the_image_with_the_most_disagreement_comes_first() -> None:
+    reference = [
+        Detection(1, 1, BOX, 0.75),
+        Detection(2, 1, BOX, 0.5),
+        Detection(2, 2, BOX, 0.25),
+        Detection(3, 1, BOX, 0.9),
+    ]
+    cell = [
+        Detection(1, 2, BOX, 0.5),  # of another class: a box of its own
+        Detection(2, 1, BOX, 0.25),
+        Detection(2, 2, (300, 300, 50, 50), 0.125),  # both too faint to count
+        Detection(3, 1, BOX, 0.9),
+    ]
+    found, other = found_by_image(reference, [1, 2, 3]), found_by_image(cell, [1, 2, 3])
+
+    first, second = image_disagreements(found, other)
+
+    assert (first.image_id, first.lost) == (1, 1.25)
+    assert (second.image_id, second.lost) == (2, 0.25)
+    assert image_disagreements(other, found) == [first, second]

@@ -42,14 +42,43 @@ def test_int8_needs_calibration_images_where_the_dataset_is_local(tmp_path: Path
     assert len(plan.supported) == 7
 
 
-@pytest.mark.parametrize("missing", ["COCO_IMG_PATH", "COCO_ANNO_PATH"])
-def test_local_without_its_paths_is_refused_with_the_variable(missing: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", ["COCO_IMG_PATH", "COCO_ANNO_PATH", "COCO_CALIB_PATH"])
+def test_a_local_path_that_is_not_there_is_refused_with_its_variable(wrong: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
-    with pytest.raises(UserError, match=missing):
-        plan_of({"dataset": "local"}, {key: value for key, value in environment.items() if key != missing})
-    with pytest.raises(UserError, match="which is no"):
-        plan_of({"dataset": "local"}, {**environment, missing: str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=rf"{wrong}.* which is no"):
+        plan_of({"dataset": "local"}, {**environment, wrong: str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match="COCO_IMG_PATH"):
+        plan_of({"dataset": "local"}, {})
+
+
+def test_without_annotations_nothing_is_measured_against_them_and_the_rest_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
+    with_truth = {Path(file).name for file in plan_of({"dataset": "local"}, environment).records}
+    without = {Path(file).name for file in plan_of({"dataset": "local"}, {"COCO_IMG_PATH": str(tmp_path)}).records}
+    assert with_truth - without == {"metrics.json", "replicates.json", "parts.json"}
+    assert {"detect.json", "parity.json", "diagnosis.json", "timing.json", "run.json"} <= without
+
+
+def test_the_sample_has_ladders_and_neither_verdict_nor_parts() -> None:
+    names = {Path(file).name for file in plan_of({}).records}
+    assert "parity.json" in names and not names & {"replicates.json", "parts.json"}
+
+
+def test_an_ap_is_expected_by_registry_row_or_as_published() -> None:
+    row = {"dataset": "coco_val2014-first1000", "model": "ssd_mobilenet_v2_coco_2018_03_29"}
+    cells = [
+        {**row, "protocol": "published_tf", "framework": "tensorflow", "precision": "fp32"},
+        {**row, "protocol": "graph", "framework": "tensorflow", "precision": "fp32"},
+    ]
+    plan = plan_of({"dataset": "coco_val2017", "precisions": ["fp32", "int8"], "published": cells})
+    expected = {(name.dataset, name.protocol, name.precision): plan.expected_of(name) for name in plan.supported}
+    assert expected["coco_val2017", "heads", "fp32"].AP == 0.243
+    assert expected["coco_val2017", "heads", "int8"] is None
+    assert expected["coco_val2014-first1000", "published_tf", "fp32"].AP == 0.208
+    assert expected["coco_val2014-first1000", "graph", "fp32"] is None
+    assert plan.is_drawn(plan.published[1])  # explains a published row, although nothing is judged against it
 
 
 def test_published_rows_are_one_cell_each_and_make_no_cross_product() -> None:

@@ -11,9 +11,10 @@ from ssdbench.anchors import standard_anchors
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.outputs import Heads
-from ssdbench.parity import TOLERANCES, Ladder, Parity, Seen, pixel_hash
+from ssdbench.parity import TOLERANCES, Ladder, Parity, Seen
 from ssdbench.per_image import found_by_image
 from ssdbench.postprocess import Found, HeadDecoding, detections_of
+from ssdbench.seen import pixel_hash
 from support.real_detections import real_detections, real_truth
 
 IMAGES = 3

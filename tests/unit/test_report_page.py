@@ -4,17 +4,17 @@ import base64
 import hashlib
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from ssdbench.report.figures import Canvas, scatter, series_of
 from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary
-from support.report_cells import COLLECTOR, HOST, make_context, make_run, unready
+from support.report_cells import COLLECTOR, HOST, KEPT, LOST, judged, make_context, make_run, unready
+from support.report_pages import HOSTILE, PAGES, make_diagnosis, make_expected, make_parity, usual_cells, with_rounds
 
-HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
 LOADS = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
 
 
@@ -141,7 +141,7 @@ def test_picture_data_come_back_from_the_page_as_they_went_in() -> None:
 
 def test_missing_numbers_are_dashes_with_the_reason() -> None:
     page = page_of(matrix())
-    row = re.search(r"<tr class=\"failed\">.*?</tr>", page, re.DOTALL)
+    row = re.search(r"<tr class=\"failed\".*?</tr>", page, re.DOTALL)
     assert row is not None
     cells = re.findall(r"<td class=\"number[^>]*>(.*?)</td>", row[0], re.DOTALL)
     assert len(cells) == 8
@@ -191,6 +191,152 @@ def test_tables_have_captions_and_headings_with_a_scope() -> None:
     assert len(ids) == len(set(ids))
     named = " ".join(attributes.get("aria-labelledby", "") for _, attributes in elements.tags).split()
     assert set(named) <= set(ids)
+
+
+def section(page: str, name: str) -> str:
+    return re.findall(rf'<section id="{name}".*?</section>', page, re.DOTALL)[0]
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_within_the_page_lead_somewhere(name: str) -> None:
+    elements = Elements(PAGES[name]())
+    ids = {attributes["id"] for _, attributes in elements.tags if "id" in attributes}
+    links = {attributes["href"][1:] for attributes in elements.all("a") if attributes["href"].startswith("#")}
+    assert len(links) > 5 and links <= ids
+
+
+def test_the_verdict_comes_first_and_provenance_late() -> None:
+    order = [attributes["id"] for attributes in Elements(PAGES["usual"]()).all("section")]
+    wanted = ["results", "speed", "causes", "classes", "pictures", "timing", "size", "environment", "reading"]
+    assert [name for name in order if name in wanted] == wanted
+
+
+def test_each_stage_has_the_percentiles_that_were_stated() -> None:
+    run = with_rounds(make_run(p50=10.0), 1.0, 1.1)
+    del run["timing"]["stages"]["decode"]["p99"]
+    (stages,) = re.findall(r'<table class="stages">.*?</table>', page_of([run]), re.DOTALL)
+    (row,) = re.findall(r"<tr class=.*?</tr>", stages, re.DOTALL)
+    cells = [text_of(cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]
+    assert cells == [
+        "2.10p90 2.35", "0.40p90 0.45p99 0.64", "10.0p90 11.2p99 16.0", "0.90p90 1.01p99 1.44",
+        "13.4p90 15.0p99 21.4", "40.0", "120",
+    ]  # fmt: skip
+    assert "batch 1 with 1 thread and 1 stream" in stages
+
+
+def test_settings_that_differ_stand_beside_their_cells() -> None:
+    other = with_rounds(make_run("tflite"), 1.0)
+    other["timing"]["setting"] = "b1-t4-s1"
+    (stages,) = re.findall(
+        r'<table class="stages">.*?</table>', page_of([with_rounds(make_run(), 1.0), other]), re.DOTALL
+    )
+    assert "TFLite fp32<small>batch 1 with 4 threads and 1 stream</small>" in stages
+    assert "batch 1" not in stages[: stages.index("<thead>")]
+
+
+def test_a_disturbed_round_says_how_often_it_was_measured_and_what_was_left() -> None:
+    timing = section(PAGES["usual"](), "timing")
+    assert "TFLite int8, round 1: disturbed and measured again, 2 times in all; the last time undisturbed." in timing
+    assert (
+        "ONNX Runtime fp16, round 2: disturbed and measured again, 3 times in all; the last time other work kept 1.2 "
+        "cores busy while this was timed."
+    ) in timing
+
+
+def test_rounds_are_drawn_on_one_scale() -> None:
+    page = page_of([with_rounds(make_run(p50=10.0), 1.0, 1.2), with_rounds(make_run("tflite", p50=40.0), 1.0)])
+    drawn = re.findall(r'<svg class="rounds.*?</svg>', page, re.DOTALL)
+    # p99 is 1.6 times p50: the slower cell's ends at 200.
+    assert [re.findall(r'cx="([\d.]+)"', svg) for svg in drawn] == [["31.2", "37.5"], ["125.0"]]
+    assert 'd="M125.0 16H200.0' in drawn[1]
+
+
+def test_troubles_come_before_other_notes() -> None:
+    lost = judged(LOST, "tflite", "int8", expected=make_expected(0.2714), diagnosis=make_diagnosis("BGR"))
+    lost["detect"]["host"] = {"hostname": "elsewhere"}
+    runs = [make_run(expected=make_expected(0.3016)), make_run("onnxruntime"), lost]
+    (notes,) = re.findall(r'<ul class="notes">(.*?)</ul>', section(page_of(runs), "results"), re.DOTALL)[:1]
+    lines = re.findall(r"<li(.*?)>(.*?)</li>", notes)
+    assert [line for line in lines if "trouble" in line[0]] == lines[: len(lines) - 2]
+    texts = [unescape(text) for _, text in lines]
+    assert (
+        "TFLite int8: AP 0.302 is expected (the makers of the model), and 0.271 was measured: outside the tolerance "
+        "of 0.004."
+    ) in texts[: len(lines) - 2]
+    assert texts[-2:] == [
+        "TensorFlow fp32: AP 0.302 is expected (the makers of the model), and 0.302 was measured: within the "
+        "tolerance of 0.004.",
+        "TFLite int8: Looks like BGR. That explains 98% of the difference on 48 images.",
+    ]
+
+
+def test_an_expected_ap_of_held_out_images_is_told_as_such() -> None:
+    page = page_of([make_run(expected={**make_expected(0.3016), "part": "held_out"})])
+    assert "AP 0.302 is expected on the images held out of training (the makers of the model)" in page
+
+
+def test_the_status_points_to_an_unexpected_ap_and_to_marks() -> None:
+    run = make_run(expected=make_expected(0.25))
+    summary = build_summary([run], make_context())
+    summary["rows"][0]["marks"] = ["timing made on another host."]
+    results = section(render_page(summary, []), "results")
+    assert re.findall(r'<span class="doubt">(.*?)</span>', results) == ["AP not as expected", "marked, see note"]
+    assert '<li class="trouble">TensorFlow fp32: timing made on another host.</li>' in results
+
+
+def test_a_cell_agrees_image_for_image_or_says_where_it_departs() -> None:
+    runs = [
+        make_run(),
+        judged(KEPT, "tflite", "fp32", parity=make_parity("fp32")),
+        judged(LOST, "tflite", "int8", parity=make_parity("int8", "heads")),
+    ]
+    results = section(page_of(runs), "results")
+    assert '<span class="verdict kept">kept</span><span class="parity agrees">agrees</span>' in results
+    assert '<span class="parity">departs at: <a href="#causes">raw heads</a></span>' in results
+    assert "image for image" not in section(page_of([make_run(), judged(KEPT, "tflite", "fp32")]), "results")
+
+
+def test_without_verdicts_the_agreement_is_told_in_words() -> None:
+    run = make_run("tflite", parity=make_parity("fp32"))
+    other = make_run("tflite", "int8", parity=make_parity("int8", "ap"))
+    one = "compared image for image with TensorFlow fp32"
+    assert f"The one cell {one} agrees with it within the limits." in page_of([make_run(), run])
+    assert f"Of 2 cells {one}, 1 agrees with it within the limits; TFLite int8 departs." in page_of(
+        [make_run(), run, other]
+    )
+
+
+def test_without_annotations_nothing_of_the_page_speaks_of_ap() -> None:
+    page = PAGES["unannotated"]()
+    front = page[page.index("<body>") : page.index('<section id="causes"')]
+    assert not re.search(r"\bAP\b|pycocotools", text_of(front))
+    assert "How far each framework and precision departs from the reference" in front
+    assert "No annotations were given, so this report says how far the cells agree and how fast they are." in front
+    assert "scored" not in text_of(section(page, "speed")) and "<figure" not in section(page, "speed")
+    bars = re.findall(r"<tr data-cell.*?</tr>", section(page, "speed"), re.DOTALL)
+    assert [text_of(bar) for bar in bars][:2] == ["TensorFlow fp3234.2 ms", "TFLite fp3222.3 ms"]
+    assert 'class="wide-bar invalid"' in bars[5] and "<s " in bars[5]
+    assert "Without annotations there is no AP" in section(page, "reading")
+
+
+def test_a_filter_offers_only_what_tells_cells_apart() -> None:
+    def offered(runs: list[dict[str, Any]]) -> dict[str, list[str]]:
+        fieldsets = re.findall(r"<fieldset>.*?</fieldset>", page_of(runs), re.DOTALL)
+        names = [re.findall(r"<legend>(.*?)</legend>", one)[0] for one in fieldsets]
+        return {name: re.findall(r"checked>(.*?)<", one) for name, one in zip(names, fieldsets, strict=True)}
+
+    assert offered([make_run()]) == {}
+    assert offered([make_run(), make_run("tflite")]) == {"Framework": ["TensorFlow", "TFLite"]}
+    assert offered(usual_cells()) == {
+        "Framework": ["TensorFlow", "TFLite", "ONNX Runtime"],
+        "Precision": ["fp32", "fp16", "int8"],
+        "Verdict": ["no verdict", "kept", "undecided", "lost"],
+        "Status": ["ok", "unsupported", "failed"],
+    }
 
 
 def test_only_the_sample_has_the_banner() -> None:
@@ -258,52 +404,3 @@ def test_a_cell_whose_timing_failed_keeps_its_ap_and_its_boxes() -> None:
     assert 'title="killed by signal 9">–<' in row
     assert '<option value="local/ssdlite_mobilenet_v2/heads/tensorflow/fp32" selected>' in page
     assert "TensorFlow fp32 failed: killed by signal 9. Log: logs/t.log" in page
-
-
-def rows_of(points: list[tuple[float, float]]) -> list[dict[str, Any]]:
-    runs = []
-    for number, (latency, score) in enumerate(points):
-        runs.append(make_run(f"framework{number}", p50=latency, scores=(score, *[0.1] * 11)))
-    return build_summary(runs, make_context())["rows"]
-
-
-def test_marks_lie_where_their_numbers_say() -> None:
-    canvas = Canvas(700, 400)
-    rows = rows_of([(10.0, 0.30), (20.0, 0.30), (10.0, 0.25)])
-    figure = scatter(rows, series_of(rows), canvas)
-    assert figure is not None
-    first, right, below = figure["marks"]
-    assert right["y"] == first["y"] and below["x"] == first["x"]
-    assert below["y"] > first["y"]
-    origin = figure["plot"]["left"]
-    assert (right["x"] - origin) == pytest.approx(2 * (first["x"] - origin), abs=0.2)
-    assert figure["x_ticks"][0] == {"at": origin, "text": "0"}
-
-
-def test_labels_stay_inside_and_apart_where_marks_coincide() -> None:
-    canvas = Canvas(700, 400)
-    rows = rows_of([(11.0, 0.3016), (11.2, 0.3016), (11.4, 0.3015), (11.3, 0.3017), (34.0, 0.3016), (6.0, 0.29)])
-    figure = scatter(rows, series_of(rows), canvas)
-    assert figure is not None
-    boxes = []
-    for mark in figure["marks"]:
-        half = 0.34 * canvas.font * len(mark["text"])
-        label = mark["label"]
-        boxes.append(
-            (
-                label["x"] - half,
-                label["y"] - 0.55 * canvas.font,
-                label["x"] + half,
-                label["y"] + 0.55 * canvas.font,
-            )
-        )
-    for number, (left, top, right, bottom) in enumerate(boxes):
-        assert left >= 0 and top >= 0 and right <= canvas.width and bottom <= canvas.height
-        for other in boxes[:number]:
-            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
-
-
-def test_no_figure_without_a_latency() -> None:
-    run = make_run(timing={"status": "failed", "reason": "killed", "log": ""})
-    rows = build_summary([run], make_context())["rows"]
-    assert scatter(rows, series_of(rows), Canvas(700, 400)) is None

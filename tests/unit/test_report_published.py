@@ -3,17 +3,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
+from ssdbench.bootstrap import Draws
+from ssdbench.config import CellName
 from ssdbench.errors import UserError
 from ssdbench.protocols import protocol
+from ssdbench.published import expected_of_published, load_published
 from ssdbench.report.page import render_page
-from ssdbench.report.published import load_published
 from ssdbench.report.summary import build_summary
+from ssdbench.report.words import CELL_WORDS
 from ssdbench.tags import parse_tag
 from support.report_cells import FP32, make_context, make_run, unready
 
 FILE = Path(__file__).parents[2] / "workflow" / "resources" / "published.yaml"
+SEED = 7
 TF_FP32 = {
     "dataset": "coco_val2014-first1000",
     "model": "ssd_mobilenet_v2_coco_2018_03_29",
@@ -89,3 +95,59 @@ def test_a_row_without_twelve_values_is_refused(tmp_path: Path) -> None:
     file.write_text(FILE.read_text().replace("[0.208, 0.307,", "[0.208,"))
     with pytest.raises(UserError, match="aml_tf_fp32 has 11 values"):
         load_published(file)
+
+
+def draws_of(ap: float, images: int = 3) -> Draws:
+    around = ap + 0.01 * np.random.default_rng(SEED).standard_normal((200, 1))
+    return Draws(np.arange(images), SEED, np.full(5, ap), np.repeat(around, 5, axis=1))
+
+
+def test_the_way_from_one_published_row_to_another_is_told_by_our_own_runs() -> None:
+    graph = {**TF_FP32, "protocol": "graph"}
+    other = {**graph, "dataset": "coco_val2014-fileorder1000"}
+    ort = {**other, "protocol": "published_ort300", "framework": "onnxruntime"}
+    last = {**ort, "protocol": "published_ort"}
+    aps = (0.208, 0.251, 0.256, 0.256, 0.264)
+    runs = [
+        make_run(**cell, scores=(ap, *FP32[1:]))
+        for cell, ap in zip((TF_FP32, graph, other, ort, last), aps, strict=True)
+    ]
+    context = make_context(kind="published", tag="published", images=[], published=load_published(FILE))
+    names = ["/".join(run["cell"].values()) for run in runs]
+    context["draws"] = {name: draws_of(ap, 3 if ap < 0.255 else 4) for name, ap in zip(names, aps, strict=True)}
+
+    told = build_summary(runs, context)["explanations"]
+
+    assert len(told) == 1  # the int8 cell was not run
+    first, channels, images, framework, resize = told[0]["steps"]
+    assert first["difference"] is None
+    assert channels["difference"] == pytest.approx(0.043) and channels["low"] == pytest.approx(0.043)
+    assert images["difference"] == pytest.approx(0.005) and images["low"] is None  # other images are not paired
+    assert (framework["difference"], resize["difference"]) == pytest.approx((0, 0.008))
+    assert told[0]["sentence"].startswith("Our own runs go from 0.208 to 0.264: +0.043 for channels in the order")
+    page = render_page(build_summary(runs, context), [])
+    assert "one change at a time" in page and "other images: no interval" in page
+
+
+def test_an_explanation_with_a_cell_that_did_not_run_says_so_and_draws_no_conclusion() -> None:
+    summary = summary_of([make_run(**TF_FP32)])
+    (told,) = summary["explanations"]
+    assert told["sentence"] == ""
+    assert [step["missing"] for step in told["steps"]] == ["", *["this cell was not run"] * 4]
+    assert "this cell was not run" in render_page(summary, [])
+
+
+def test_every_step_of_an_explanation_is_a_cell_of_the_preset() -> None:
+    preset = yaml.safe_load((FILE.parents[2] / "presets/coco_val2014_published.yaml").read_text())
+    cells = [tuple(cell[word] for word in CELL_WORDS) for cell in preset["published"]]
+    for explanation in load_published(FILE)["explanations"]:
+        for step in explanation["steps"]:
+            assert tuple(step["cell"][word] for word in CELL_WORDS) in cells
+
+
+def test_a_published_row_lets_its_cell_expect_its_ap() -> None:
+    expected = expected_of_published(load_published(FILE))
+    assert len(expected) == 3
+    tf = expected[CellName(**TF_FP32, framework="tensorflow", precision="fp32")]
+    assert (tf.AP, tf.tolerance, tf.part) == (0.208, 0.01, "all")
+    assert "Ampere Model Library" in tf.source

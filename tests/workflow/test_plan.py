@@ -30,6 +30,8 @@ def test_the_default_matrix_is_seven_cells_of_three_rounds(project: Project) -> 
         "time_inference": 21,
         "combine_rounds": 7,
         "evaluate_detections": 7,
+        "compare_with_reference": 6,
+        "diagnose_cell": 7,
         "collect_run": 7,
         "build_report": 1,
         "check_cells": 1,

@@ -13,6 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from ssdbench.code import module_files
 from ssdbench.errors import UserError
+from ssdbench.files import sha256_files
 from ssdbench.forecast import forecast
 from ssdbench.frameworks import frameworks
 from ssdbench.host import package_versions
@@ -78,15 +79,57 @@ def card_of(wildcards):
     return PLAN.card(PLAN.cell(wildcards))
 
 
+def annotations_of(wildcards):
+    """The annotations of a tag's dataset, where there are any."""
+    return PLAN.annotations(PLAN.dataset(wildcards.tag).name) or []
+
+
+def metrics_of(wildcards):
+    """The cell's metrics, where there is ground truth."""
+    return f"{CELL}/metrics.json" if PLAN.has_truth(PLAN.cell(wildcards)) else []
+
+
+def parts_of(wildcards):
+    """AP of the cell on held-out and on seen images, where its model may have seen some."""
+    return f"{CELL}/parts.json" if PLAN.held_out_of(PLAN.cell(wildcards)) else []
+
+
+def parity_of(wildcards):
+    """The cell against its reference, where there is one."""
+    return f"{CELL}/parity.json" if PLAN.reference_of(PLAN.cell(wildcards)) else []
+
+
 def replicates_of(wildcards):
-    """The cell's bootstrap replicates, where there is a reference to compare it with."""
-    return f"{CELL}/replicates.json" if PLAN.reference_of(PLAN.cell(wildcards)) else []
+    """The cell's bootstrap replicates, where it is judged."""
+    return (
+        f"{CELL}/replicates.json" if PLAN.judged_against(PLAN.cell(wildcards)) else []
+    )
 
 
 def reference_replicates_of(wildcards):
-    """The replicates of the cell that this one is compared with."""
-    reference = PLAN.reference_of(PLAN.cell(wildcards))
+    """The replicates of the cell that this one is judged against."""
+    reference = PLAN.judged_against(PLAN.cell(wildcards))
     return f"{PLAN.folder(reference)}/replicates.json" if reference else []
+
+
+def of_reference(file):
+    """An input function: this file of the cell that the cell is compared with."""
+
+    def found(wildcards):
+        reference = PLAN.reference_of(PLAN.cell(wildcards))
+        if reference is None or (
+            file == "metrics.json" and not PLAN.has_truth(reference)
+        ):
+            return []
+        return f"{PLAN.folder(reference)}/{file}"
+
+    return found
+
+
+def reference_card_of(wildcards):
+    """The card of the artifact that the cell's reference runs."""
+    reference = PLAN.reference_of(PLAN.cell(wildcards))
+    return PLAN.card(reference) if reference else []
 
 
 def code(script):
@@ -103,6 +146,31 @@ def runtime_code(wildcards):
 def tracked(row):
     """A registry row as text: Snakemake notices a change in text, but not in an object of ours."""
     return repr(row)
+
+
+def reference_runtime_code(wildcards):
+    """The modules of the runtime that the cell's reference runs in."""
+    return runtime_code(PLAN.reference_of(PLAN.cell(wildcards)) or wildcards)
+
+
+def code_hashes():
+    """What the results of each framework are made with now, by step: what was made with other code is marked."""
+    steps = {"detect": "detect_objects.py", "timing": "time_inference.py"}
+    names = sorted({cell.framework for cell in PLAN.supported})
+    modules = {name: frameworks()[name].module for name in names}
+    return {
+        step: {
+            name: sha256_files(
+                [
+                    *code(script),
+                    str(SCRIPTS / f"ssdbench/runtimes/{module}.py"),
+                    *code(f"ssdbench/runtimes/{module}.py"),
+                ]
+            )
+            for name, module in modules.items()
+        }
+        for step, script in steps.items()
+    }
 
 
 def runtime_versions(wildcards):

@@ -36,7 +36,7 @@ rule download_annotations:
 
 rule fetch_images:
     input:
-        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
+        annotations=annotations_of,
     output:
         images=f"{RESULTS}/{{tag}}/images.json",
     log:
@@ -60,7 +60,7 @@ rule fetch_images:
 rule list_images:
     input:
         code=code("list_images.py"),
-        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
+        annotations=annotations_of,
     output:
         images=f"{RESULTS}/{{tag}}/images.json",
     log:
@@ -107,7 +107,7 @@ rule fetch_calibration:
 rule choose_calibration:
     input:
         code=code("choose_calibration.py"),
-        annotations=lambda w: PLAN.annotations(w.dataset),
+        annotations=lambda w: PLAN.annotations(w.dataset) or [],
     output:
         images="resources/datasets/{dataset}/calibrations/{calibration}.json",
     log:

@@ -4,7 +4,7 @@ rule evaluate_detections:
         detections=f"{CELL}/detections.json",
         detect=f"{CELL}/detect.json",
         images=f"{RESULTS}/{{tag}}/images.json",
-        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
+        annotations=annotations_of,
     output:
         metrics=report(
             f"{CELL}/metrics.json",
@@ -37,7 +37,7 @@ rule draw_replicates:
         detections=f"{CELL}/detections.json",
         detect=f"{CELL}/detect.json",
         images=f"{RESULTS}/{{tag}}/images.json",
-        annotations=lambda w: PLAN.annotations(PLAN.dataset(w.tag).name),
+        annotations=annotations_of,
     output:
         replicates=f"{CELL}/replicates.json",
     log:
@@ -54,3 +54,93 @@ rule draw_replicates:
         seed=PLAN.config.verdict.seed,
     script:
         "../scripts/draw_replicates.py"
+
+
+rule evaluate_parts:
+    input:
+        code=code("evaluate_parts.py"),
+        ids=lambda w: str(PLAN.held_out_of(PLAN.cell(w)).ids),
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
+        annotations=annotations_of,
+    output:
+        parts=f"{CELL}/parts.json",
+    log:
+        f"{CELL_LOGS}/evaluate_parts.log",
+    priority: 150
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        name=lambda w: PLAN.held_out_of(PLAN.cell(w)).name,
+        replicates=PLAN.config.verdict.replicates,
+        seed=PLAN.config.verdict.seed,
+    script:
+        "../scripts/evaluate_parts.py"
+
+
+rule compare_with_reference:
+    input:
+        code=code("compare_with_reference.py"),
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        seen=f"{CELL}/seen.npz",
+        metrics=metrics_of,
+        reference_detections=of_reference("detections.json"),
+        reference_detect=of_reference("detect.json"),
+        reference_seen=of_reference("seen.npz"),
+        reference_metrics=of_reference("metrics.json"),
+        images=f"{RESULTS}/{{tag}}/images.json",
+        annotations=annotations_of,
+    output:
+        parity=f"{CELL}/parity.json",
+    log:
+        f"{CELL_LOGS}/compare_with_reference.log",
+    priority: 150
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        reference=PLAN.config.reference,
+    script:
+        "../scripts/compare_with_reference.py"
+
+
+rule diagnose_cell:
+    input:
+        code=code("diagnose_cell.py"),
+        runtime=runtime_code,
+        reference_runtime=reference_runtime_code,
+        card=card_of,
+        reference_card=reference_card_of,
+        parity=parity_of,
+        metrics=metrics_of,
+        parts=parts_of,
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        images=f"{RESULTS}/{{tag}}/images.json",
+        annotations=annotations_of,
+    output:
+        diagnosis=f"{CELL}/diagnosis.json",
+    log:
+        f"{CELL_LOGS}/diagnose_cell.log",
+    priority: 150
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=60,
+    params:
+        nms=nms_of,
+        expected=lambda w: PLAN.expected_fields(PLAN.cell(w)),
+        versions=runtime_versions,
+    script:
+        "../scripts/diagnose_cell.py"

@@ -7,6 +7,7 @@ rule detect_objects:
     output:
         detections=f"{CELL}/detections.json",
         detect=f"{CELL}/detect.json",
+        seen=f"{CELL}/seen.npz",
     log:
         f"{CELL_LOGS}/detect_objects.log",
     priority: 150

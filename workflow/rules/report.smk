@@ -4,7 +4,10 @@ rule collect_run:
         card=card_of,
         images=f"{RESULTS}/{{tag}}/images.json",
         detect=f"{CELL}/detect.json",
-        metrics=f"{CELL}/metrics.json",
+        metrics=metrics_of,
+        parts=parts_of,
+        parity=parity_of,
+        diagnosis=f"{CELL}/diagnosis.json",
         timing=f"{CELL}/timing.json",
         replicates=replicates_of,
         reference=reference_replicates_of,
@@ -19,6 +22,7 @@ rule collect_run:
     params:
         cell=lambda w: dict(vars(PLAN.cell(w))),
         config=lambda w: PLAN.settings_of(PLAN.cell(w)),
+        expected=lambda w: PLAN.expected_fields(PLAN.cell(w)),
         reference=PLAN.config.reference,
         share=PLAN.config.verdict.share,
     script:
@@ -43,6 +47,8 @@ rule build_report:
         ),
         json=f"{RESULTS}/{{tag}}/summary.json",
         markdown=f"{RESULTS}/{{tag}}/summary.md",
+        figures=directory(f"{RESULTS}/{{tag}}/report/figures"),
+        tables=directory(f"{RESULTS}/{{tag}}/report/tables"),
         page=report(
             f"{RESULTS}/{{tag}}/report/index.html",
             caption="../report/page.rst",
@@ -57,6 +63,7 @@ rule build_report:
         slots=1,
     params:
         context=lambda w: PLAN.report_context(w.tag),
+        code=code_hashes(),
     script:
         "../scripts/build_report.py"
 
@@ -75,8 +82,15 @@ rule build_published_report:
             f"{PLAN.folder(cell)}/detections.json"
             for cell in PLAN.report_runs(PLAN.published)
         ],
+        replicates=[
+            f"{PLAN.folder(cell)}/replicates.json"
+            for cell in PLAN.report_runs(PLAN.published)
+            if PLAN.is_drawn(cell)
+        ],
         images=expand(f"{RESULTS}/{{tag}}/images.json", tag=PLAN.published_tags),
     output:
+        figures=directory(f"{RESULTS}/published/figures"),
+        tables=directory(f"{RESULTS}/published/tables"),
         page=report(
             f"{RESULTS}/published/index.html",
             caption="../report/page.rst",
@@ -91,6 +105,7 @@ rule build_published_report:
         slots=1,
     params:
         context=PLAN.published_context,
+        code=code_hashes(),
     script:
         "../scripts/build_report.py"
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
+from ssdbench.bootstrap import Draws, from_record
 from ssdbench.documents import read_yaml
 from ssdbench.files import read_json, write_text
+from ssdbench.published import load_published
+from ssdbench.report.exports import write_exports
 from ssdbench.report.page import render_page
 from ssdbench.report.pictures import build_pictures
-from ssdbench.report.published import load_published
 from ssdbench.report.summary import build_summary, write_summary
 from ssdbench.report.words import CELL_WORDS
 
@@ -31,6 +33,8 @@ def work() -> None:
         runs + without_result,
         {
             **given,
+            "code": snakemake.params.code,
+            "draws": draws(),
             "images": images,
             "protocols": read_yaml(Path(snakemake.input.protocols)),
             "published": load_published(Path(snakemake.input.published)),
@@ -42,7 +46,19 @@ def work() -> None:
     if snakemake.output.get("json"):
         output = snakemake.output
         write_summary(summary, Path(output.csv), Path(output.json), Path(output.markdown))
+    write_exports(summary, Path(snakemake.output.page).parent)
     write_text(Path(snakemake.output.page), page)
+
+
+def draws() -> dict[str, Draws]:
+    """The bootstrap draws of the cells that published rows are explained with, by cell id."""
+    files = [Path(path) for path in as_list(snakemake.input.get("replicates", []))]
+    records = {file: read_json(file) for file in files}
+    return {
+        "/".join(file.parent.parts[-len(CELL_WORDS) :]): from_record(record)
+        for file, record in records.items()
+        if record["status"] == "ok"
+    }
 
 
 def pictures(summary: steps.Record, images: list[steps.Record]) -> list[steps.Record]:
@@ -52,13 +68,13 @@ def pictures(summary: steps.Record, images: list[steps.Record]) -> list[steps.Re
     for run, file in files.items():
         record = read_json(Path(run))
         if record["detect"]["status"] == "ok":
-            found[tuple(record["cell"].values())] = Path(file)
-    rows = {row["id"]: tuple(row[word] for word in CELL_WORDS) for row in summary["rows"]}
-    by_id = {row_id: (name[0], found[name]) for row_id, name in rows.items() if name in found}
+            found["/".join(record["cell"][word] for word in CELL_WORDS)] = Path(file)
     drawn = []
     for listed in images:
-        own = {cell: path for cell, (tag, path) in by_id.items() if tag == listed["tag"]}
-        drawn += build_pictures(listed, own, PICTURES // len(images))
+        own = [row["id"] for row in summary["rows"] if row["dataset"] == listed["tag"] and row["id"] in found]
+        ladders = {cell: summary["details"][cell]["parity"] or {} for cell in own}
+        worst = {cell: ladder["worst"] for cell, ladder in ladders.items() if "worst" in ladder}
+        drawn += build_pictures(listed, {cell: found[cell] for cell in own}, PICTURES // len(images), worst)
     return drawn
 
 

@@ -8,12 +8,16 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.bootstrap import compare, from_record
 from ssdbench.coco import read_image_list
+from ssdbench.diagnosis import against_expected
 from ssdbench.files import read_json, sha256_file, write_json
 from ssdbench.host import host_facts, package_versions
 
 snakemake: Any  # given by the rule
 
-PARTS = ("card", "detect", "metrics", "timing")
+# What a cell measures, in the order in which its first failure is looked for, and what is said of that besides: a
+# measured cell does not fail with it. Some cells have no metrics, parity or parts.
+MEASURED = ("card", "detect", "metrics", "timing")
+PARTS = (*MEASURED, "parity", "parts", "diagnosis")
 PACKAGES = (
     "ai-edge-litert",
     "numpy",
@@ -28,16 +32,21 @@ PACKAGES = (
 
 
 def work() -> None:
-    parts = {name: read_json(Path(snakemake.input[name])) for name in PARTS}
-    first_failure = next((part for part in parts.values() if part["status"] != "ok"), parts["timing"])
+    named = {name: snakemake.input.get(name) for name in PARTS}
+    parts: dict[str, steps.Record] = {name: read_json(Path(path)) if path else {} for name, path in named.items()}
+    measured = [parts[name] for name in MEASURED]
+    first_failure = next((part for part in measured if part and part["status"] != "ok"), parts["timing"])
     images = read_image_list(Path(snakemake.input.images))
+    expected = against_expected(snakemake.params.expected, parts["metrics"], parts["parts"])
     write_json(
         Path(snakemake.output.run),
         {
             "cell": snakemake.params.cell,
             **{key: first_failure[key] for key in ("status", "reason", "log")},
-            **{part: without_anchors(content) for part, content in parts.items()},
+            **{part: shortened(content) or None for part, content in parts.items()},
+            "errors": parts["metrics"].get("errors"),
             "comparison": comparison(),
+            "expected": asdict(expected) if expected else None,
             "provenance": {
                 "model_sha256": parts["card"].get("source_sha256", ""),
                 "artifact_sha256": parts["card"].get("sha256", ""),
@@ -69,8 +78,9 @@ def comparison() -> steps.Record | None:
     }
 
 
-def without_anchors(content: steps.Record) -> steps.Record:
-    return {key: value for key, value in content.items() if key != "anchors"}
+def shortened(content: steps.Record) -> steps.Record:
+    """A part's record without what is long or stands elsewhere in the run."""
+    return {key: value for key, value in content.items() if key not in ("anchors", "errors")}
 
 
 steps.run(snakemake.log[0], work)

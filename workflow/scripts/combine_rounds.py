@@ -5,7 +5,7 @@ from typing import Any
 
 from ssdbench import steps
 from ssdbench.files import read_json
-from ssdbench.timing import combine_rounds
+from ssdbench.rounds import combine_rounds
 
 snakemake: Any  # given by the rule
 

@@ -14,6 +14,7 @@ from ssdbench.normalisation import Normalisation
 from ssdbench.progress import track
 from ssdbench.protocols import protocol
 from ssdbench.runtimes import open_session
+from ssdbench.seen import Recorder, write_seen
 
 snakemake: Any  # given by the rule
 
@@ -31,6 +32,7 @@ def work() -> steps.Record:
     session = open_session(
         snakemake.wildcards.framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])
     )
+    recorder = Recorder(len(images.images))
     start = time.perf_counter()
     found = detect(
         session,
@@ -39,10 +41,12 @@ def work() -> steps.Record:
         how.input_size or card["input_size"],
         how.channel_order,
         head_decoding(card, snakemake.params.nms),
+        recorder,
     )
     counted = track(found, "detecting", len(images.images))
     count = write_detections(Path(snakemake.output.detections), detections(counted))
     seconds = time.perf_counter() - start
+    write_seen(Path(snakemake.output.seen), recorder.result())
     return {
         "images": len(images.images),
         "detections": count,
@@ -61,5 +65,8 @@ steps.record(
     lambda: steps.in_child(work, SECONDS, "The detection"),
     needs={"conversion": snakemake.input.card},
 )
+# Snakemake wants every output, also of a cell that failed; its status says that these mean nothing.
 if not Path(snakemake.output.detections).exists():
     Path(snakemake.output.detections).write_text("[]\n")
+if not Path(snakemake.output.seen).exists():
+    write_seen(Path(snakemake.output.seen), Recorder(0).result())

@@ -6,22 +6,34 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.coco import ImageList, read_annotations, write_image_list
 from ssdbench.files import sha256_file
-from ssdbench.images import inspect
+from ssdbench.images import folder_records, inspect
 from ssdbench.tags import select_ids
 
 snakemake: Any  # given by the rule
 
+WITHOUT_TRUTH = "No annotations were given, so no AP can be stated: cells are compared with their reference instead."
+
 
 def work() -> None:
-    annotations = Path(snakemake.input.annotations)
+    given = snakemake.input.get("annotations")
+    annotations = Path(given) if given else None
     folder = Path(snakemake.params.folder)
     tag = snakemake.params.tag
-    records = {record.id: record for record in read_annotations(annotations).images}
+    listed = read_annotations(annotations).images if annotations else folder_records(folder)
+    records = {record.id: record for record in listed}
     ids = select_ids(tag, list(records), {tag.ids: snakemake.params.ids})
     images = inspect(folder, [records[image] for image in ids], threads=snakemake.threads)
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(tag.text, tag.name, folder, annotations, sha256_file(annotations), tuple(images), ()),
+        ImageList(
+            tag.text,
+            tag.name,
+            folder,
+            annotations,
+            sha256_file(annotations) if annotations else "",
+            tuple(images),
+            () if annotations else (WITHOUT_TRUTH,),
+        ),
     )
 
 

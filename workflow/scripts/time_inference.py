@@ -7,6 +7,7 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
+from ssdbench.disturbances import measure_undisturbed
 from ssdbench.errors import UserError
 from ssdbench.files import sha256_files
 from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
@@ -67,14 +68,17 @@ def work() -> steps.Record:
     }
 
 
+def attempt() -> steps.Record:
+    return steps.in_child(work, 600 + 3 * snakemake.params.seconds, "The timing")
+
+
 def round_facts() -> steps.Record:
     return {
         "setting": snakemake.wildcards.setting,
         "round": int(snakemake.wildcards.round),
-        "streams": 1,
         **steps.outcome(
             snakemake.log[0],
-            lambda: steps.in_child(work, 600 + 3 * snakemake.params.seconds, "The timing"),
+            lambda: measure_undisturbed(attempt),
             needs={"conversion": snakemake.input.card},
         ),
     }

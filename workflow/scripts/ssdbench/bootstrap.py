@@ -41,6 +41,11 @@ class Draws:
     measured: Float64
     drawn: Float64
 
+    def is_paired_with(self, other: Draws) -> bool:
+        """Whether two cells were drawn alike, from the same images: only then do their differences mean anything."""
+        alike = (self.seed, self.drawn.shape) == (other.seed, other.drawn.shape)
+        return alike and np.array_equal(self.image_ids, other.image_ids)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -105,8 +110,7 @@ def compare(reference: Draws, cell: Draws, share: float = 0.99) -> Comparison:
         reference, cell: drawn from the same images, with the same seed and number of replicates.
         share: the part of the reference's AP that the cell is to keep.
     """
-    assert np.array_equal(reference.image_ids, cell.image_ids), "cells of different images"
-    assert (reference.seed, reference.drawn.shape) == (cell.seed, cell.drawn.shape), "cells drawn differently"
+    assert reference.is_paired_with(cell), "cells of different images, or drawn differently"
     differences = np.vstack([cell.measured - reference.measured, cell.drawn - reference.drawn])
     intervals = {name: _interval(column) for name, column in zip(METRICS, differences.T, strict=True)}
     images = len(cell.image_ids)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ssdbench.coco import Annotation, Annotations, Detection, read_annotations, read_detections
 from ssdbench.errors import UserError
+from ssdbench.tide import tide_errors
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> d
             APlarge without large objects.
         per_class: for each category of the file its category_id, name, truths (objects that are no crowd, in
             these images) and AP, AP50, APsmall, APmedium, APlarge; None where there is no such object.
+        errors: `tide.TideErrors` as a dictionary.
         images, detections: how many. notes: sentences on what is unusual.
 
     Raises:
@@ -72,6 +74,7 @@ def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> d
             }
             for category in truth.categories
         ],
+        "errors": asdict(tide_errors(truth, found, sorted(wanted))),
         "images": len(wanted),
         "detections": len(found),
         "notes": [*truth.notes, *_notes(found, {category.id for category in truth.categories})],

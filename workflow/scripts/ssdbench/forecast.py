@@ -16,8 +16,9 @@ from ssdbench.tags import Tag
 _BYTES_PER_IMAGE = 163_000
 # Artifacts of one model in one framework and precision, with what the converters leave beside them.
 _BYTES_PER_ARTIFACT = 60_000_000
-# One detection in detections.json, 100 an image.
+# One detection in detections.json, 100 an image; the raw heads of a few images in seen.npz.
 _BYTES_PER_DETECTION = 90
+_BYTES_SEEN = 25_000_000
 # annotations_trainval2017.zip holds instances_val2017.json, of 20 MB; the 2014 one of 150 MB.
 _BYTES_OF_ANNOTATIONS = 150_000_000
 
@@ -68,7 +69,7 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
         2 * sum(download.size or 0 for download in fetched)
         + (_BYTES_OF_ANNOTATIONS if any("annotations" in download.name for download in fetched) else 0)
         + _BYTES_PER_ARTIFACT * len(new_cards)
-        + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] for cell in open_cells)
+        + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN for cell in open_cells)
     )
     parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
         images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB

@@ -40,17 +40,18 @@ def inspect(folder: Path, wanted: Sequence[ImageRecord], threads: int = 2) -> li
 def folder_records(folder: Path) -> list[ImageRecord]:
     """Records of the image files in a folder that has no annotations, with their sizes and without hashes.
 
-    The id is the COCO id where the file is named as COCO names its files, else a negative number.
+    The id is the COCO id where every file is named as COCO names its files, each another; else the place of the file's
+    name among the others, from 1.
 
     Raises:
         UserError: the folder does not exist, holds no image, or a file is no image.
     """
-    records = []
-    for number, path in enumerate(image_files(folder)):
-        width, height = stored_size(read_image(path), path)
-        name = path.relative_to(folder).as_posix()
-        records.append(ImageRecord(coco_id(name) or -1 - number, name, width, height, ""))
-    return records
+    files = image_files(folder)
+    names = [path.relative_to(folder).as_posix() for path in files]
+    coco_ids = [found for name in names if (found := coco_id(name)) is not None]
+    ids = coco_ids if len(set(coco_ids)) == len(names) else range(1, len(names) + 1)
+    sizes = [stored_size(read_image(path), path) for path in files]
+    return [ImageRecord(i, name, *size, "") for i, name, size in zip(ids, names, sizes, strict=True)]
 
 
 def coco_id(file_name: str) -> int | None:
@@ -100,8 +101,8 @@ def choose_calibration(
     for record in seeded_order(candidates, seed):
         if len(chosen) == count:
             break
-        if record.id in evaluation_ids:
-            _LOG.info("%s is dropped: COCO id %d is among the evaluation images", record.file_name, record.id)
+        if coco_id(record.file_name) in evaluation_ids:
+            _LOG.info("%s is dropped: its COCO id is among those of the evaluation images", record.file_name)
             dropped += 1
         elif record.sha256 and record.sha256 in evaluation:
             twin = evaluation[record.sha256]

@@ -14,6 +14,7 @@ from ssdbench.nms import NmsSettings
 from ssdbench.pixels import ChannelOrder, load_images
 from ssdbench.postprocess import Found, HeadDecoding, detections_of, rows_of
 from ssdbench.runtimes.base import Session
+from ssdbench.seen import Recorder
 
 
 def head_decoding(card: Mapping[str, Any], nms: Mapping[str, float]) -> HeadDecoding | None:
@@ -31,14 +32,25 @@ def detect(
     size: int,
     channel_order: ChannelOrder,
     decoding: HeadDecoding | None,
+    recorder: Recorder | None = None,
 ) -> Iterator[tuple[ImageRecord, Found]]:
     """Yield each image's detections, in order; images are decoded ahead in a worker thread.
+
+    Args:
+        session: runs the artifact.
+        folder, records: the images.
+        size, channel_order: of the pixels that are fed.
+        decoding: needed for heads.
+        recorder: takes down what is fed and what comes back, where that is wanted.
 
     Raises:
         UserError: an image cannot be used, or the network returns what cannot be detections.
     """
     for record, pixels in load_images(folder, records, size, channel_order):
-        (found,) = detections_of(session.run(pixels[np.newaxis]), [(record.width, record.height)], decoding)
+        output = session.run(pixels[np.newaxis])
+        if recorder:
+            recorder.add(record.id, pixels, output)
+        (found,) = detections_of(output, [(record.width, record.height)], decoding)
         yield record, found
 
 

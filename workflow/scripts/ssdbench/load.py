@@ -8,6 +8,7 @@ from typing import Any
 
 from ssdbench.config import load_config
 from ssdbench.plan import Plan, make_plan
+from ssdbench.published import expected_of_published, load_published
 from ssdbench.registry import load_registry
 
 
@@ -28,7 +29,8 @@ def load_plan(raw: Mapping[str, Any], root: Path, environment: Mapping[str, str]
         [root / "workflow" / "resources" / "registry.yaml", *config.registries],
         schemas / "registry.schema.yaml",
     )
-    return make_plan(config, registry, sample_files(root))
+    published = load_published(root / "workflow" / "resources" / "published.yaml")
+    return make_plan(config, registry, sample_files(root), expected_of_published(published))
 
 
 def sample_files(root: Path) -> list[Path]:

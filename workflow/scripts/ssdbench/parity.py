@@ -6,16 +6,17 @@ The first rung outside its tolerance is where to look. Only AP needs ground trut
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.errors import UserError
-from ssdbench.outputs import Heads, UInt8
+from ssdbench.outputs import Heads, Int64
 from ssdbench.per_image import overlaps, partners
 from ssdbench.postprocess import Found
+from ssdbench.seen import SeenCell
 
 Figures = dict[str, float | None]
 
@@ -144,11 +145,6 @@ class Parity:
     sentence: str
 
 
-def pixel_hash(pixels: UInt8) -> str:
-    """sha256 in hex of network pixels and their shape."""
-    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
-
-
 class Ladder:
     """Compares a cell with its reference, one image after the other; memory does not grow with their number."""
 
@@ -160,6 +156,7 @@ class Ladder:
         self._images = 0
         self._different = 0
         self._first_different: int | None = None
+        self._heads_images = 0
         self._encodings, self._scores = _Difference(), _Difference()
         self._confident = self._agreeing = 0
         self._boxes = _BoxSums()
@@ -184,6 +181,7 @@ class Ladder:
                 f"The cell's heads are {cell.scores.shape}, the reference's {reference.scores.shape}. "
                 "Compare cells of one model and protocol."
             )
+        self._heads_images += 1
         # Without the background, which nothing reads, and which would hide the classes: it is near 1 everywhere.
         ours, theirs = cell.scores[..., 1:], reference.scores[..., 1:]
         self._encodings.add(cell.encodings, reference.encodings)
@@ -195,9 +193,10 @@ class Ladder:
     def result(self, cell_ap: float | None = None, reference_ap: float | None = None) -> Parity:
         """The ladder of all images so far; AP, 0 to 1, on the same images, where there is ground truth."""
         measured: dict[str, Figures] = {"pixels": {"images": self._images, "different": self._different}}
-        if self._encodings.count:
+        if self._heads_images:
             agreement = self._agreeing / self._confident if self._confident else None
             measured["heads"] = {
+                "images": self._heads_images,
                 **self._encodings.figures("encodings"),
                 **self._scores.figures("scores"),
                 "confident_anchors": self._confident,
@@ -230,18 +229,53 @@ class Ladder:
         return f"{_capital(start + what)}: {told}. {_HINTS[departed.name]}"
 
 
+def ladder_of(
+    precision: str,
+    cell: SeenCell,
+    reference: SeenCell,
+    cell_found: Mapping[int, Found],
+    reference_found: Mapping[int, Found],
+    aps: tuple[float | None, float | None] = (None, None),
+) -> Parity:
+    """The parity ladder of a cell.
+
+    Args:
+        precision: of the cell: fp32, fp16 or int8.
+        cell, reference: what they saw of the same images.
+        cell_found, reference_found: their detections by image id.
+        aps: AP, 0 to 1, of the cell and of the reference on these images; None where there is no ground truth.
+
+    Raises:
+        UserError: they saw other images, or heads of other shapes.
+    """
+    theirs = dict(zip(reference.image_ids.tolist(), reference.pixels, strict=True))
+    if set(theirs) != set(cell.image_ids.tolist()):
+        raise UserError("The cell and its reference ran on different images. Delete their seen.npz, and run again.")
+    our_heads, their_heads = _rows(cell.heads_ids), _rows(reference.heads_ids)
+    ladder = Ladder(precision)
+    for image_id, pixels in zip(cell.image_ids.tolist(), cell.pixels, strict=True):
+        ladder.add(
+            image_id,
+            Seen(pixels.tobytes().hex(), _heads(cell, our_heads.get(image_id)), cell_found[image_id]),
+            Seen(
+                theirs[image_id].tobytes().hex(),
+                _heads(reference, their_heads.get(image_id)),
+                reference_found[image_id],
+            ),
+        )
+    return ladder.result(*aps)
+
+
 class _Difference:
     """Sums over the difference of two float arrays that come in parts."""
 
     def __init__(self) -> None:
-        self.count = 0
         self._largest = 0.0
         self._squares = np.zeros(4)  # cell · cell, reference · reference, cell · reference, difference · difference
 
     def add(self, cell: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
         ours, theirs = cell.ravel().astype(np.float64), reference.ravel().astype(np.float64)
         off = ours - theirs
-        self.count += off.size
         self._largest = max(self._largest, float(np.abs(off).max(initial=0)))
         self._squares += [ours @ ours, theirs @ theirs, ours @ theirs, off @ off]
 
@@ -315,3 +349,11 @@ def _listed(names: list[str]) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+def _rows(heads_ids: Int64) -> dict[int, int]:
+    return {image_id: row for row, image_id in enumerate(heads_ids.tolist())}
+
+
+def _heads(cell: SeenCell, row: int | None) -> Heads | None:
+    return None if row is None else Heads(cell.encodings[row], cell.scores[row])

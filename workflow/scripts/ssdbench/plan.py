@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, sha256_file, sha256_files
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
-from ssdbench.registry import DatasetRow, Registry
+from ssdbench.registry import DatasetRow, Expected, HeldOut, Registry
 from ssdbench.tags import Tag
 
 
@@ -22,12 +22,14 @@ class Plan:
     """What a run will make and where.
 
     candidates: dataset -> a hash of what determines its calibration images before any of them is there.
+    published_expected: what published rows let the cells expect that reproduce them.
     """
 
     config: Config
     registry: Registry
     cells: tuple[Cell, ...]
     candidates: Mapping[str, str]
+    published_expected: Mapping[CellName, Expected]
 
     @cached_property
     def supported(self) -> list[CellName]:
@@ -64,14 +66,18 @@ class Plan:
         """Every file that carries a status."""
         rounds = range(1, self.config.timing.rounds + 1)
         setting = self.config.timing.setting
-        names = ["detect.json", "metrics.json", "timing.json", "run.json"]
+        names = ["detect.json", "timing.json", "diagnosis.json", "run.json"]
         names += [f"timing/{setting}/round{number}.json" for number in rounds]
-        compared = {cell: self.reference_of(cell) for cell in self.supported}
-        drawn = {cell for pair in compared.items() if pair[1] for cell in pair if cell}
+        where: dict[str, Callable[[CellName], object]] = {
+            "metrics.json": self.has_truth,
+            "replicates.json": self.is_drawn,
+            "parts.json": self.held_out_of,
+            "parity.json": self.reference_of,
+        }
         return [
             *self.cards,
             *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names),
-            *(f"{self.folder(cell)}/replicates.json" for cell in self.supported if cell in drawn),
+            *(f"{self.folder(cell)}/{name}" for name, has in where.items() for cell in self.supported if has(cell)),
         ]
 
     @property
@@ -117,10 +123,14 @@ class Plan:
         return self.registry.dataset(self.config.tags[tag].name)
 
     def annotations(self, dataset: str) -> str:
-        """Path of a dataset's instances file."""
+        """Path of a dataset's instances file; empty for `local` where none was given."""
         if self.registry.dataset(dataset).kind == "local":
-            return str(self.config.local.annotations)
+            return str(self.config.local.annotations or "")
         return f"resources/datasets/{dataset}/annotations.json"
+
+    def has_truth(self, name: CellName) -> bool:
+        """Whether there are annotations to hold a cell's detections against."""
+        return bool(self.annotations(self.dataset(name.dataset).name))
 
     def image_folder(self, dataset: str) -> str:
         """The folder of a dataset's images."""
@@ -159,6 +169,8 @@ class Plan:
             "calibration": self.calibration_of(name),
             "nms": dict(self.config.nms) if uses_nms else None,
             "timing": vars(self.config.timing),
+            "verdict": vars(self.config.verdict),
+            "seeds": {"calibration": self.config.calibration_seed, "bootstrap": self.config.verdict.seed},
         }
 
     def report_context(self, tag: str) -> dict[str, Any]:
@@ -227,13 +239,44 @@ class Plan:
         return f"{self.config.results_dir}/{name.path}"
 
     def reference_of(self, name: CellName) -> CellName | None:
-        """The cell that a cell is compared with; None for the reference itself, and where there is none.
+        """The cell that a cell is compared with; None for the reference itself, and where there is none."""
+        reference = CellName(name.dataset, name.model, name.protocol, *self.config.reference)
+        return None if reference == name or reference not in self.supported else reference
+
+    def judged_against(self, name: CellName) -> CellName | None:
+        """The reference that a cell's AP is judged against; None without ground truth.
 
         The sample's scenes depend on one another, so an interval over them would say nothing.
         """
-        reference = CellName(name.dataset, name.model, name.protocol, *self.config.reference)
-        is_sample = self.dataset(name.dataset).kind == "sample"
-        return None if is_sample or reference == name or reference not in self.supported else reference
+        return self.reference_of(name) if self._can_be_drawn(name) else None
+
+    def is_drawn(self, name: CellName) -> bool:
+        """Whether a cell's AP is drawn many times: it is judged or judged against, or reproduces a published row."""
+        return self._can_be_drawn(name) and (name in self.published or name in self._judged_pairs)
+
+    @cached_property
+    def _judged_pairs(self) -> set[CellName]:
+        pairs = [(cell, self.judged_against(cell)) for cell in self.supported]
+        return {cell for pair in pairs if pair[1] for cell in pair if cell}
+
+    def _can_be_drawn(self, name: CellName) -> bool:
+        return self.has_truth(name) and self.dataset(name.dataset).kind != "sample"
+
+    def held_out_of(self, name: CellName) -> HeldOut | None:
+        """The images that the cell's model was not trained on, where it may have seen others of the dataset."""
+        return self.registry.model(name.model).held_out if self._can_be_drawn(name) else None
+
+    def expected_of(self, name: CellName) -> Expected | None:
+        """The AP that a cell is expected to have, by the registry or as published."""
+        rows = self.registry.model(name.model).expected
+        wanted = (name.dataset, name.protocol, name.precision)
+        own = (row for row in rows if (row.dataset, row.protocol, row.precision) == wanted)
+        return next(own, self.published_expected.get(name))
+
+    def expected_fields(self, name: CellName) -> dict[str, Any] | None:
+        """The same as plain data, which Snakemake tracks."""
+        expected = self.expected_of(name)
+        return asdict(expected) if expected else None
 
     def calibration_of(self, name: CellName) -> str:
         """The calibration id of an int8 cell; empty for others and for files that come quantised."""
@@ -262,13 +305,16 @@ class Plan:
         return f"resources/models/{name.model}/artifacts/{kind}/{name.framework}/{precision}/card.json"
 
 
-def make_plan(config: Config, registry: Registry, sample_files: Sequence[Path]) -> Plan:
+def make_plan(
+    config: Config, registry: Registry, sample_files: Sequence[Path], published_expected: Mapping[CellName, Expected]
+) -> Plan:
     """Build the matrix and check that the dataset `local` has its paths.
 
     Args:
         config: the configuration.
         registry: the rows.
         sample_files: the files that determine the embedded sample.
+        published_expected: what published rows let cells expect.
 
     Raises:
         UserError: a row is not in the registry, or a dataset's files are missing.
@@ -280,7 +326,7 @@ def make_plan(config: Config, registry: Registry, sample_files: Sequence[Path]) 
     for tag in config.tags.values():
         _check_count(tag, rows[tag.name], config)
     candidates = {name: _candidates(row, config, sample_files) for name, row in rows.items()}
-    return Plan(config, registry, cells, candidates)
+    return Plan(config, registry, cells, candidates, published_expected)
 
 
 def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -> str:
@@ -311,18 +357,15 @@ def _check_count(tag: Tag, row: DatasetRow, config: Config) -> None:
 
 
 def _check_local(config: Config) -> None:
-    for key, variable, path, is_right in (
-        ("images", "COCO_IMG_PATH", config.local.images, Path.is_dir),
-        ("annotations", "COCO_ANNO_PATH", config.local.annotations, Path.is_file),
-    ):
-        what = "folder of images" if key == "images" else "COCO instances JSON"
-        if path is None:
-            raise UserError(
-                f"The dataset local needs a {what}: set local.{key} in the configuration or {variable} "
-                "in the environment."
-            )
-        if not is_right(path):
-            raise UserError(f"local.{key} (or {variable}) is {path}, which is no {what}.")
-    calibration = config.local.calibration
+    images, annotations, calibration = config.local.images, config.local.annotations, config.local.calibration
+    if images is None:
+        raise UserError(
+            "The dataset local needs a folder of images: set local.images in the configuration or COCO_IMG_PATH in the "
+            "environment."
+        )
+    if not images.is_dir():
+        raise UserError(f"local.images (or COCO_IMG_PATH) is {images}, which is no folder of images.")
+    if annotations is not None and not annotations.is_file():
+        raise UserError(f"local.annotations (or COCO_ANNO_PATH) is {annotations}, which is no COCO instances JSON.")
     if calibration is not None and not calibration.is_dir():
         raise UserError(f"local.calibration (or COCO_CALIB_PATH) is {calibration}, which is no folder.")

@@ -86,6 +86,30 @@ class GraphNms:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Images that a checkpoint was not trained on, although the rest of their dataset was: a file of image ids."""
+
+    name: str
+    ids: Path
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An AP, 0 to 1, that a sound run reaches, within `tolerance`, and who says so.
+
+    dataset: the tag. part: `all` of its images, or the `held_out` ones.
+    """
+
+    dataset: str
+    protocol: str
+    AP: float
+    tolerance: float
+    source: str
+    precision: str = "fp32"
+    part: str = "all"
+
+
+@dataclass(frozen=True)
 class ModelRow:
     """One published checkpoint.
 
@@ -93,6 +117,7 @@ class ModelRow:
     heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
     given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
     input: for `tflite` and `onnx` what the file is fed where its input is not of uint8 pixels.
+    held_out: None where the whole of every dataset was held out from training, or nothing is known of it.
     """
 
     name: str
@@ -107,6 +132,8 @@ class ModelRow:
     given: tuple[str, str] | None = None
     input: Normalisation = MOBILENET_SSD
     references: tuple[str, ...] = ()
+    held_out: HeldOut | None = None
+    expected: tuple[Expected, ...] = ()
 
     @property
     def normalisation(self) -> Normalisation:
@@ -115,7 +142,7 @@ class ModelRow:
 
     def without_words(self) -> ModelRow:
         """The row without what only the report says: what is left decides about artifacts."""
-        return replace(self, title="", licence="", trained_on="", references=())
+        return replace(self, title="", licence="", trained_on="", references=(), held_out=None, expected=())
 
 
 @dataclass(frozen=True)
@@ -197,7 +224,7 @@ def load_registry(files: Sequence[Path], schema: Path) -> Registry:
         for name, row in content.get("datasets", {}).items():
             datasets[name] = _dataset(name, row, file)
         for name, row in content.get("models", {}).items():
-            models[name] = _model(name, row, file)
+            models[name] = _model(name, row, file, files[0].parent)
     return Registry(datasets, models)
 
 
@@ -225,7 +252,7 @@ _MISPLACED = {
 }
 
 
-def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
+def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRow:
     for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input"):
         if key in row:
             raise UserError(
@@ -255,4 +282,14 @@ def _model(name: str, row: Mapping[str, Any], file: Path) -> ModelRow:
         given=tuple(row["given"]) if "given" in row else None,
         input=Normalisation(**row["input"]) if "input" in row else MOBILENET_SSD,
         references=tuple(row.get("references", ())),
+        held_out=_held_out(name, row["held_out"], (file.parent, base)) if "held_out" in row else None,
+        expected=tuple(Expected(**expected) for expected in row.get("expected", ())),
     )
+
+
+def _held_out(model: str, row: Mapping[str, Any], folders: Sequence[Path]) -> HeldOut:
+    found = [folder / row["ids"] for folder in folders if (folder / row["ids"]).is_file()]
+    if not found:
+        places = " and ".join(map(str, dict.fromkeys(folders)))
+        raise UserError(f"models.{model}.held_out.ids is {row['ids']}, and there is no such file in {places}.")
+    return HeldOut(row["name"], found[0])

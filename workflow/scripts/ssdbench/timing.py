@@ -1,4 +1,4 @@
-"""Latency of one cell: a round in a process of its own, and the rounds of a setting taken together.
+"""The timing of one round, in a process of its own.
 
 A query is one call of the network with all that belongs to it: decode, preprocess, network and postprocess of
 `batch` images, one stage after another in one thread.
@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from ssdbench.coco import ImageRecord
-from ssdbench.host import cpu_times, load_facts, peak_rss_mb, watch_threads
+from ssdbench.counters import load_between, read_counters, watch_threads
+from ssdbench.host import peak_rss_mb
 from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.pixels import decode_image
 from ssdbench.runtimes import import_framework, open_session
 from ssdbench.runtimes.base import Session
+from ssdbench.workload import reference_ms
 
 STAGES = ("decode", "preprocess", "network", "postprocess")
 WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
@@ -31,12 +32,6 @@ WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
 # Queries that a percentile needs before it can be stated (MLPerf inference rules, early stopping).
 QUERIES_NEEDED = {"p50": 1, "p90": 64, "p99": 662, "p99.9": 6636}
 _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-
-# What `watch_threads` saw: it differs from round to round.
-_WATCHED = ("cores_used", "threads_seen", "threads_at_work")
-
-# More than this above the threads asked for is a pool of another size, not bookkeeping.
-_CORES_TOLERANCE = 0.2
 
 
 def load_session(
@@ -73,9 +68,10 @@ def measure(
         postprocess: from the network's output and the records of its images to detections.
 
     Returns:
-        what a round file says of the measurement: {started, threads, batch, queries, seconds, first_call_ms,
+        what a round file says of the measurement: {started, threads, batch, streams, queries, seconds, first_call_ms,
         warmup_queries, warmup_seconds, samples_ms: {stage: [a time for each query]}, peak_rss_mb, runtime,
-        load}. `seconds` is the wall time of the timed queries. No sample is left out.
+        reference_ms: {before, after}, load}. `seconds` is the wall time of the timed queries, `reference_ms` the
+        time of the reference workload right before and after them. No sample is left out.
     Raises:
         UserError: an image cannot be decoded, or the network's output is not finite.
     """
@@ -116,10 +112,12 @@ def measure(
     threads_facts = watch_threads(lambda: session.infer(pixels))
 
     clocks: list[list[int]] = []
-    before, start = cpu_times(), time.perf_counter_ns()
+    reference_before = reference_ms()
+    before, start = read_counters(), time.perf_counter_ns()
     while len(clocks) < min_queries or time.perf_counter_ns() - start < seconds * 1e9:
         clocks.append(query())
-    elapsed, after = time.perf_counter_ns() - start, cpu_times()
+    elapsed, after = time.perf_counter_ns() - start, read_counters()
+    reference_after = reference_ms()
 
     peak = peak_rss_mb()  # before the facts, which may load the file a second time
     durations = [[_ms(end - begin) for begin, end in pairwise(clock)] for clock in clocks]
@@ -129,6 +127,7 @@ def measure(
         "started": started,
         "threads": session.threads,
         "batch": batch,
+        "streams": 1,
         "queries": len(clocks),
         "seconds": round(elapsed / 1e9, 3),
         "first_call_ms": first_call_ms,
@@ -137,7 +136,8 @@ def measure(
         "samples_ms": samples,
         "peak_rss_mb": peak,
         "runtime": session.facts() | threads_facts,
-        "load": load_facts(before, after),
+        "reference_ms": {"before": reference_before, "after": reference_after},
+        "load": load_between(before, after),
     }
 
 
@@ -149,104 +149,6 @@ def percentiles(samples: Sequence[float]) -> dict[str, float]:
         for name, share in _SHARES.items()
         if len(ordered) >= QUERIES_NEEDED[name]
     }
-
-
-def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the rounds of one setting say together: the content of timing.json.
-
-    A figure is the median over rounds of what each round that is `ok` gives by itself. Rounds last equally long,
-    so pooled samples would be mostly those of the fast rounds. A percentile comes from the rounds that carry
-    it, and is null where none does; the network's are `latency_*`. Throughput is images over the wall time of
-    the timed queries, in one stream from encoded image to detections. Peak memory is the largest. `per_round`
-    keeps what each round gave. `host`, `runtime`, `versions` and `code_sha256` are the rounds' own; where rounds
-    differ, a list of the different ones. With no round `ok` the status and reason are those of the first that
-    failed, and there are no numbers.
-    """
-    if not rounds:
-        raise ValueError("a setting has at least one round")
-    first = next((r for r in rounds if r["status"] == "failed"), rounds[0])
-    done = [r for r in rounds if r["status"] == "ok"]
-    setting = {"setting": rounds[0]["setting"], "rounds": len(done)}
-    if not done:
-        verdict = {"timing_valid": False, "timing_reason": first["reason"]}
-        return {key: first[key] for key in ("status", "reason", "log")} | setting | verdict
-    stated = [{name: percentiles(r["samples_ms"][name]) for name in (*STAGES, "end_to_end")} for r in done]
-    stages = {name: _median_percentiles([own[name] for own in stated]) for name in stated[0]}
-    per_round = [_round_facts(r, own) for r, own in zip(done, stated, strict=True)]
-    reasons = _doubts(rounds)
-    return {
-        "status": "ok",
-        "reason": "",
-        "log": done[0]["log"],
-        **setting,
-        "queries": sum(r["queries"] for r in done),
-        **_latencies(stages),
-        **{key: _median(r[key] for r in per_round) for key in ("throughput_ips", "load_ms", "first_call_ms")},
-        "peak_rss_mb": max(r["peak_rss_mb"] for r in done),
-        "timing_valid": not reasons,
-        "timing_reason": "; ".join(reasons),
-        "stages": stages,
-        "per_round": per_round,
-        "host": _common(r["host"] for r in done),
-        "runtime": _common({k: v for k, v in r["runtime"].items() if k not in _WATCHED} for r in done),
-        **{key: _common(r[key] for r in done) for key in ("versions", "code_sha256")},
-    }
-
-
-def _round_facts(done: Mapping[str, Any], stages: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """What one round gave by itself, and what it says of the machine meanwhile."""
-    return {
-        **{key: done[key] for key in ("round", "started", "queries", "seconds")},
-        **_latencies(stages),
-        "throughput_ips": round(done["queries"] * done["batch"] / done["seconds"], 2),
-        **{key: done[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
-        **{key: done["runtime"][key] for key in _WATCHED},
-        **done["load"],
-    }
-
-
-def _latencies(stages: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
-    """The figures that stand for a timing; None where there were too few queries."""
-    names = {"latency": "network", "end_to_end": "end_to_end"}
-    return {f"{name}_{share}_ms": stages[stage].get(share) for name, stage in names.items() for share in ("p50", "p90")}
-
-
-def _median_percentiles(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median over rounds of each percentile, from the rounds that carry it."""
-    carried = {name: [stated[name] for stated in rounds if name in stated] for name in _SHARES}
-    return {name: _median(values) for name, values in carried.items() if values}
-
-
-def _median(values: Iterable[float]) -> float:
-    return round(median(values), 4)
-
-
-def _common(values: Iterable[Any]) -> Any:
-    """The value that all rounds agree on, or a list of the different ones."""
-    different: list[Any] = []
-    for value in values:
-        if value not in different:
-            different.append(value)
-    return different[0] if len(different) == 1 else different
-
-
-def _doubts(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why the timing of these rounds cannot be trusted; empty where nothing speaks against it."""
-    reasons = []
-    for r in rounds:
-        if r["status"] != "ok":
-            reasons.append(f"round {r['round']} {r['status']}: {r['reason']}")
-            continue
-        threads = r["threads"] * r["streams"]
-        used, host = r["runtime"]["cores_used"], r["host"]
-        available = min(host["cores_available"], host.get("cpu_limit", math.inf))
-        if used > threads + _CORES_TOLERANCE:
-            reasons.append(f"round {r['round']}: {used:g} cores at work where {threads} were asked for")
-        if available < threads:
-            reasons.append(f"round {r['round']}: {threads} threads on {available:g} available cores")
-        if r["queries"] < QUERIES_NEEDED["p90"]:
-            reasons.append(f"round {r['round']}: {r['queries']} queries, {QUERIES_NEEDED['p90']} are needed")
-    return reasons
 
 
 def _ms(nanoseconds: int) -> float:

@@ -21,7 +21,7 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str
     ran = {cell: run for cell, run in runs.items() if run["status"] != "unsupported"}
 
     def recorded(step: str, key: str) -> dict[str, list[Any]]:
-        return {cell: _as_list((run.get(step) or {}).get(key)) for cell, run in ran.items()}
+        return {cell: as_list((run.get(step) or {}).get(key)) for cell, run in ran.items()}
 
     def detected_otherwise(key: str) -> list[dict[str, Any]]:
         timed = recorded("timing", key)
@@ -42,7 +42,7 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str
 
 def processors(timing: Mapping[str, Any]) -> list[str]:
     """The processors that a cell's rounds were timed on, each once; mostly one."""
-    names = (host.get("cpu") for host in _as_list(timing.get("host")))
+    names = (host.get("cpu") for host in as_list(timing.get("host")))
     return list(dict.fromkeys(str(name) for name in names if name))
 
 
@@ -86,7 +86,8 @@ def _provenance(run: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, **code, "collected_with": part.get("versions") or {}}
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """A fact that may be of several rounds: a list of the different values, the value itself, or nothing."""
     return value if isinstance(value, list) else [value] if value else []
 
 

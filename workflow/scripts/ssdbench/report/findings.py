@@ -8,19 +8,24 @@ from typing import Any
 from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
 
 
+def comparable_timings(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows whose latencies may be set beside each other: valid ones, and none where the processors differ."""
+    timed = [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
+    return timed if len({cpu for row in timed for cpu in row["timed_on"]}) < 2 else []
+
+
 def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """What a reader wants first of one group: [{label, figure, unit, words}]; what is unknown is left out.
 
-    A cell whose timing is not valid is never called the fastest, and is not compared with; none is called so where
-    the cells were timed on different processors. Where the fastest is lost or undecided, the fastest that is kept
-    follows.
+    Only timings that compare make a cell the fastest. Where the fastest is lost or undecided, the fastest that is
+    kept follows.
     """
     facts = []
     if reference is not None and reference["AP"] is not None:
         words = f"{cell_name(reference)}, the reference that the others are compared with"
         facts.append(_fact("Reference", accuracy(reference["AP"]), "AP", words))
-    timed = [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
-    if timed and len({cpu for row in timed for cpu in row["timed_on"]}) < 2:
+    timed = comparable_timings(rows)
+    if timed:
         fastest = min(timed, key=lambda row: row["latency_p50_ms"])
         words = cell_name(fastest) + _speed_up(fastest, reference) + _kept(fastest)
         facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))
@@ -34,7 +39,7 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
         smallest = min(sized, key=lambda row: row["model_mb"])
         equal = [row for row in sized if row["model_mb"] < 1.01 * smallest["model_mb"]]
         # Files within 1 % count as equally small; the more accurate of them is named.
-        smallest = max(equal, key=lambda row: row["AP"] or 0.0)
+        smallest = max(equal, key=lambda row: (row["AP"] or 0.0, -row["model_mb"]))
         facts.append(
             _fact(
                 "Smallest",

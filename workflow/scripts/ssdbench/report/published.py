@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
-from ssdbench.documents import read_yaml
-from ssdbench.errors import UserError
+from ssdbench.bootstrap import Draws, compare
 from ssdbench.evaluation import METRICS
-from ssdbench.report.words import CELL_WORDS
-
-
-def load_published(path: Path) -> dict[str, Any]:
-    """Read the published rows: {sources: {name: {...}}, rows: [{id, source, cell, values, ...}]}.
-
-    Raises:
-        UserError: the file is not YAML, or a row lacks a source or has not twelve values.
-    """
-    document: dict[str, Any] = read_yaml(path)
-    for row in document["rows"]:
-        if row["source"] not in document["sources"]:
-            raise UserError(
-                f"{path}: the row {row['id']} names the source {row['source']!r}, which is not under sources."
-            )
-        if row["values"] is not None and len(row["values"]) != len(METRICS):
-            raise UserError(f"{path}: the row {row['id']} has {len(row['values'])} values; COCO has {len(METRICS)}.")
-    return document
+from ssdbench.report.words import CELL_WORDS, accuracy, change, listed
 
 
 def match_published(
@@ -80,3 +62,62 @@ def _metrics(values: Sequence[float] | None, row: Mapping[str, Any] | None) -> l
         difference = None if stated is None or ours is None else ours - stated
         pairs.append({"name": name, "published": stated, "ours": ours, "difference": difference})
     return pairs
+
+
+def explain(
+    published: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]], draws: Mapping[str, Draws]
+) -> list[dict[str, Any]]:
+    """From one published row to another by our own runs, one change at a time.
+
+    Args:
+        published: as `load_published` gives it, or None. rows: summary rows. draws: by cell id.
+
+    Returns:
+        [{title, sentence, steps: [{cell, row_id, change, AP, difference, low, high, missing}]}], an explanation for
+        each whose first cell was run. difference: from the step before; low and high: its 95 % interval where both
+        are of the same images, else None. sentence: what the changes cost, empty while a step has no AP.
+    """
+    if published is None:
+        return []
+    by_cell = {tuple(row[word] for word in CELL_WORDS): row for row in rows}
+    told = []
+    for explanation in published["explanations"]:
+        steps = [
+            _step(step, by_cell.get(tuple(step["cell"][word] for word in CELL_WORDS))) for step in explanation["steps"]
+        ]
+        if steps[0]["row_id"] is None:
+            continue
+        for before, step in pairwise(steps):
+            step |= _difference(before, step, draws)
+        told.append({"title": explanation["title"], "sentence": _sentence(steps), "steps": steps})
+    return told
+
+
+def _step(step: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "cell": step["cell"],
+        "change": step["change"],
+        "row_id": row["id"] if row else None,
+        "AP": row["AP"] if row else None,
+        "missing": _why_missing(row),
+        **dict.fromkeys(("difference", "low", "high")),
+    }
+
+
+def _difference(before: Mapping[str, Any], step: Mapping[str, Any], draws: Mapping[str, Draws]) -> dict[str, Any]:
+    if before["AP"] is None or step["AP"] is None:
+        return {}
+    difference = {"difference": step["AP"] - before["AP"]}
+    pair = [draws.get(one["row_id"]) for one in (before, step)]
+    if pair[0] is None or pair[1] is None or not pair[0].is_paired_with(pair[1]):
+        return difference
+    interval = compare(pair[0], pair[1]).intervals["AP"]
+    return difference | ({"low": interval.low, "high": interval.high} if interval else {})
+
+
+def _sentence(steps: Sequence[Mapping[str, Any]]) -> str:
+    if any(step["AP"] is None for step in steps):
+        return ""
+    first, last = steps[0]["AP"], steps[-1]["AP"]
+    parts = [f"{change(step['difference'])} for {step['change']}" for step in steps[1:]]
+    return f"Our own runs go from {accuracy(first)} to {accuracy(last)}: {listed(parts)}."

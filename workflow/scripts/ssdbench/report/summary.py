@@ -13,19 +13,24 @@ from ssdbench.evaluation import METRICS
 from ssdbench.files import write_json, write_text
 from ssdbench.report.environment import describe_environment, processors
 from ssdbench.report.findings import findings
-from ssdbench.report.published import match_published
+from ssdbench.report.pace import judge_pace
+from ssdbench.report.provenance import provenance_marks
+from ssdbench.report.published import explain, match_published
 from ssdbench.report.verdicts import verdict_columns, verdict_notes, verdict_sentence
-from ssdbench.report.words import CELL_WORDS, DASH, cell_name, change, count, interval, shown
+from ssdbench.report.words import CELL_WORDS, DASH, cell_name, change, count, interval, listed, shown
 
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
+_TIMING_DETAILS = ("rounds", "queries", "stages", "per_round", "reference_ms")
+_RANGE = ("latency_p50_low_ms", "latency_p50_high_ms")
 
 COLUMNS = (
     "model", "protocol", "framework", "precision", "status", "reason", "images",
     *METRICS,
     *_TIMES, "timing_valid", "timing_reason", "model_mb", "peak_rss_mb",
     "dataset", "setting", *_MORE_TIMES, "AP_change", "AP_share", "detections", "log",
-    "verdict", "AP_change_low", "AP_change_high",
+    "verdict", "AP_change_low", "AP_change_high", "latency_p50_low_ms", "latency_p50_high_ms",
+    "parity", "expected_AP", "looks_like",
 )  # fmt: skip
 
 
@@ -40,17 +45,24 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
             `reference`: {framework, precision};
             `models`: {name: {title, licence, trained_on, source, references}};
             `protocols`: {name: {summary, differences}}; `published`: as `load_published` gives it;
+            `code`: {step: {framework: sha256 of the code that makes such results now}};
             `config`: the configuration used; `first_use`: [{name, sha256}] files trusted on first use;
+            `draws`: bootstrap draws by cell id, of the cells that published rows are explained with;
             `licences`: [{what, licence}] of datasets and models; `made`: when, as text.
             All but `kind`, `tag` and `reference` may be left out.
 
     Returns:
         {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, groups,
-        details, published, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`, `verdict_words`,
-        `timed_on` (its processors) and `missing` (why a column is empty). A missing number is None, never zero.
-        A group's `verdict` is a sentence, empty where no cell of it has one.
+        details, published, explanations, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`,
+        `verdict_words`, `timed_on` (its processors), `marks` (sentences on its provenance) and `missing` (why a
+        column is empty). A missing number is None, never zero. A group's `verdict` is a sentence, empty where no
+        cell of it has one.
     """
     rows = [_row(run) for run in runs]
+    for row, marks in zip(rows, provenance_marks(runs, context.get("code", {})), strict=True):
+        row["marks"] = marks
+    paces = {row["id"]: _number(run.get("timing") or {}, "reference_ms") for row, run in zip(rows, runs, strict=True)}
+    judge_pace(rows, {cell: pace for cell, pace in paces.items() if pace})
     details = {row["id"]: _details(run) for row, run in zip(rows, runs, strict=True)}
     groups = _groups(rows, details, context)
     datasets = [_dataset(images) for images in context.get("images", [])]
@@ -69,6 +81,7 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         "groups": groups,
         "details": details,
         "published": match_published(context.get("published"), rows, all_rows=context["kind"] == "published"),
+        "explanations": explain(context.get("published"), rows, context.get("draws", {})),
         "environment": describe_environment({row["id"]: run for row, run in zip(rows, runs, strict=True)}),
     }
 
@@ -117,7 +130,7 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         for row in rows:
             values = [_markdown(_flagged(row, column)) for column in columns]
             lines.append(f"| {_markdown(cell_name(row))} | " + " | ".join(values) + " |")
-        texts = [note for row in rows for note in row_notes(row)] + verdict_notes(rows)
+        texts = [*mark_notes(rows), *(note for row in rows for note in row_notes(row)), *verdict_notes(rows)]
         notes = [f"- {_markdown(text)}" for text in texts]
         lines += ["", *notes, *([""] if notes else [])]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -127,6 +140,19 @@ SAMPLE_NOTE = (
     "This is the embedded sample, not COCO. Its scenes are composed from a few free photographs, so they "
     "depend on one another: no cell gets a verdict, and no AP here may be set beside a published one."
 )
+
+
+def mark_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The marks on the provenance of the rows in whole sentences, each once with the cells that have it."""
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        for mark in row["marks"]:
+            cells.setdefault(mark, []).append(cell_name(row))
+    ran = [row for row in rows if row["status"] != "unsupported"]
+    return [
+        f"{f'All {len(names)} cells that ran' if len(names) == len(ran) > 2 else listed(names)}: {mark}"
+        for mark, names in cells.items()
+    ]
 
 
 def row_notes(row: Mapping[str, Any]) -> list[str]:
@@ -179,9 +205,9 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "status": run["status"],
         "reason": run.get("reason") or "",
         "log": run.get("log") or "",
-        "images": _number(metrics, "images"),
+        "images": _number(run.get("detect") or {}, "images"),
         **scores,
-        **{name: _number(timing, name) for name in (*_TIMES, *_MORE_TIMES, "peak_rss_mb")},
+        **{name: _number(timing, name) for name in (*_TIMES, *_MORE_TIMES, *_RANGE, "peak_rss_mb")},
         "timing_valid": valid if isinstance(valid, bool) else None,
         "timing_reason": timing.get("timing_reason") or "",
         "model_mb": None if size is None else size / 1e6,
@@ -191,9 +217,20 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         **verdict_columns(run.get("comparison")),
         "detections": _number(metrics, "detections"),
         "timed_on": processors(timing),
+        "parity": _parity(run.get("parity")),
+        "looks_like": (run.get("diagnosis") or {}).get("sentence") or "",
+        "expected_AP": (run.get("expected") or {}).get("AP"),
+        "marks": [],
         "is_reference": False,
         "missing": _missing(run, scores),
     }
+
+
+def _parity(parity: Mapping[str, Any] | None) -> str:
+    """The first rung of a cell's ladder that is outside its tolerance, `agrees`, or empty where it has no ladder."""
+    if not parity or parity["status"] != "ok":
+        return ""
+    return str(parity["first_departure"] or "agrees")
 
 
 def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str]:
@@ -201,6 +238,8 @@ def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str
     reasons = {"*": "not measured"}
     if run["status"] != "ok":
         reasons = {"*": f"{run['status']}: {run.get('reason') or 'no reason was recorded'}"}
+    if run["status"] == "ok" and not run.get("metrics"):
+        reasons |= dict.fromkeys(METRICS, "no annotations were given")
     metrics, timing = run.get("metrics") or {}, run.get("timing") or {}
     if scores["AP"] is not None:
         reasons |= dict.fromkeys(METRICS, "no object of this size in the ground truth")
@@ -295,9 +334,7 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
-        "comparison": run.get("comparison"),
-        "timing": {
-            key: timing.get(key) for key in ("rounds", "queries", "stages", "per_round") if timing.get(key) is not None
-        },
+        **{part: run.get(part) for part in ("comparison", "parity", "errors", "diagnosis", "parts", "expected")},
+        "timing": {key: timing[key] for key in _TIMING_DETAILS if timing.get(key) is not None},
         "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
     }

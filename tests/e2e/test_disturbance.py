@@ -1,0 +1,77 @@
+"""Timings judge themselves: undisturbed ones repeat, and those beside a CPU hog are invalid and say why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from conftest import CocoSample
+from support.project import Project
+
+pytestmark = pytest.mark.slow
+CELLS = [f"local/ssdlite_mobilenet_v2/heads/{framework}/fp32" for framework in ("onnxruntime", "tflite")]
+CONFIG: dict[str, Any] = {"dataset": "local", "timing": {"rounds": 3, "seconds": 1}}
+
+# A machine that others use too is rarely quiet for six rounds on end: a run is repeated so often to be valid.
+RUNS = 6
+
+
+def timed(project: Project, coco_sample: CocoSample, results: str) -> list[dict[str, Any]]:
+    """What timing.json says of each cell, timed anew into a results folder of its own."""
+    done = project.run(
+        *(f"{results}/{cell}/timing.json" for cell in CELLS),
+        config={**CONFIG, "results_dir": results},
+        environment={"COCO_IMG_PATH": str(coco_sample.images), "COCO_ANNO_PATH": str(coco_sample.annotations)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [project.json(f"{results}/{cell}/timing.json") for cell in CELLS]
+
+
+def valid_run(project: Project, coco_sample: CocoSample, name: str) -> list[dict[str, Any]]:
+    """A run whose timings are all valid."""
+    reasons = []
+    for number in range(RUNS):
+        timings = timed(project, coco_sample, f"results_{name}{number}")
+        if all(timing["timing_valid"] for timing in timings):
+            return timings
+        reasons += [timing["timing_reason"] for timing in timings]
+    pytest.fail(f"none of {RUNS} runs was undisturbed: {reasons}")
+
+
+@contextmanager
+def hogs(count: int) -> Iterator[None]:
+    """So many processes that keep a core busy each."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_two_valid_runs_of_the_same_cells_overlap(project: Project, coco_sample: CocoSample) -> None:
+    first, second = (valid_run(project, coco_sample, name) for name in ("first", "second"))
+    for a, b in zip(first, second, strict=True):
+        low, high = (pick(t[f"latency_p50_{end}_ms"] for t in (a, b)) for pick, end in ((max, "low"), (min, "high")))
+        assert low <= high or a["latency_p50_ms"] == pytest.approx(b["latency_p50_ms"], rel=0.05)
+        assert a["reference_ms"] == pytest.approx(b["reference_ms"], rel=0.05)
+
+
+def test_rows_timed_beside_a_hog_are_invalid_and_name_the_other_load(project: Project, coco_sample: CocoSample) -> None:
+    with hogs(os.cpu_count() or 1):
+        timings = timed(project, coco_sample, "results_hog")
+    for cell, timing in zip(CELLS, timings, strict=True):
+        assert timing["status"] == "ok"  # measured all the same
+        assert timing["timing_valid"] is False
+        for number in (1, 2, 3):
+            done = project.json(f"results_hog/{cell}/timing/b1-t1-s1/round{number}.json")
+            assert f"round {number}: other work kept" in timing["timing_reason"]
+            assert [bool(attempt["disturbances"]) for attempt in done["attempts"]] == [True] * 3
+            assert "other work kept" in (project.folder / done["log"]).read_text()

@@ -1,0 +1,50 @@
+"""A script of a rule, run in a process of its own as Snakemake would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow/scripts"
+
+_RUN = """
+import json, runpy, sys
+from types import SimpleNamespace
+
+class Named(dict):
+    __getattr__ = dict.__getitem__
+
+job = json.load(sys.stdin)
+names = ("input", "output", "params", "wildcards")
+snakemake = SimpleNamespace(log=job["log"], threads=1, **{name: Named(job[name]) for name in names})
+runpy.run_path(sys.argv[1], init_globals={"snakemake": snakemake})
+"""
+
+
+def run_rule_script(
+    name: str,
+    log: Path,
+    inputs: dict[str, Any],
+    output: dict[str, Any],
+    params: dict[str, Any],
+    wildcards: dict[str, str],
+) -> None:
+    """Run workflow/scripts/<name> as a job with these fields; inputs that are None are absent."""
+    job = {
+        "log": [str(log)],
+        "input": {key: str(value) for key, value in inputs.items() if value is not None},
+        "output": {key: str(value) for key, value in output.items()},
+        "params": params,
+        "wildcards": wildcards,
+    }
+    subprocess.run(
+        [sys.executable, "-c", _RUN, str(SCRIPTS / name)],
+        input=json.dumps(job),
+        text=True,
+        check=True,
+        timeout=600,
+        env={"PYTHONPATH": str(SCRIPTS), "PATH": ""},
+    )

@@ -1,0 +1,98 @@
+"""Rule diagnose_cell: what explains a cell that departs from its reference, or from the AP expected of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ssdbench import diagnosis, steps
+from ssdbench.artifacts import check_processor, open_artifact
+from ssdbench.causes import FoundByImage, usual_causes
+from ssdbench.coco import ImageList, ImageRecord, read_annotations, read_detections, read_image_list
+from ssdbench.diagnosis import ExpectedAP, Explanation
+from ssdbench.files import read_json
+from ssdbench.host import host_facts, int8_saturates, limit_pools
+from ssdbench.inference import head_decoding
+from ssdbench.normalisation import Normalisation
+from ssdbench.per_image import found_by_image
+from ssdbench.protocols import protocol
+from ssdbench.runtimes import open_session
+
+snakemake: Any  # given by the rule
+
+SECONDS = 1800
+
+
+def work() -> steps.Record:
+    parity, metrics, parts = (record(name) for name in ("parity", "metrics", "parts"))
+    images = read_image_list(Path(snakemake.input.images))
+    explanation = Explanation()
+    if diagnosis.departs(parity):
+        explanation = in_child(lambda: departure(images, parity))
+    expected = diagnosis.against_expected(snakemake.params.expected, metrics, parts)
+    if not explanation.asked and expected and expected.is_outside:
+        if expected.ours > expected.AP:
+            explanation = diagnosis.explain_high(expected, parts)
+        else:
+            explanation = in_child(lambda: shortfall(images, expected))
+    return asdict(explanation)
+
+
+def record(name: str) -> Any:
+    """An input record, None where the cell has none."""
+    path = snakemake.input.get(name)
+    return read_json(Path(path)) if path else None
+
+
+def in_child(explain: Callable[[], Explanation]) -> Explanation:
+    """What `explain` finds, in a process of its own, which may load a framework."""
+    found: Explanation = steps.in_child(lambda: {"found": explain()}, SECONDS, "The diagnosis")["found"]
+    return found
+
+
+def departure(images: ImageList, parity: steps.Record) -> Explanation:
+    """Run the reference with each usual cause."""
+    worst = [one["image_id"] for one in parity["worst"]]
+    records = diagnosis.images_to_try(images.images, diagnosis.DEPARTURE_IMAGES, worst)
+    run = runner(parity["reference"]["framework"], snakemake.input.reference_card, images.folder, records)
+    return diagnosis.explain_departure(run, sizes(records), observed(records))
+
+
+def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
+    """Run the cell with each usual cause."""
+    truth = read_annotations(Path(snakemake.input.annotations))
+    with_objects = {row.image_id for row in truth.annotations if not row.iscrowd}
+    telling = [image for image in images.images if image.id in with_objects]
+    records = diagnosis.images_to_try(telling, diagnosis.EXPECTED_IMAGES)
+    run = runner(snakemake.wildcards.framework, snakemake.input.card, images.folder, records)
+    how = protocol(snakemake.wildcards.protocol)
+    return diagnosis.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
+
+
+def runner(framework: str, card_path: str, folder: Path, records: Sequence[ImageRecord]) -> diagnosis.Run:
+    """What runs an artifact on a few images with any of the usual changes."""
+    limit_pools(snakemake.threads)
+    how = protocol(snakemake.wildcards.protocol)
+    card, artifact = open_artifact(Path(card_path))
+    check_processor(card, int8_saturates(host_facts()["cpu_flags"]))
+    return diagnosis.run_changed(
+        open_session(framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])),
+        folder,
+        records,
+        how.input_size or card["input_size"],
+        how.channel_order,
+        head_decoding(card, snakemake.params.nms),
+        usual_causes(),
+    )
+
+
+def observed(records: Sequence[ImageRecord]) -> FoundByImage:
+    """The cell's own detections of these images."""
+    return found_by_image(read_detections(Path(snakemake.input.detections)), [record.id for record in records])
+
+
+def sizes(records: Sequence[ImageRecord]) -> diagnosis.Sizes:
+    return {record.id: (record.width, record.height) for record in records}
+
+
+steps.record(snakemake.log[0], snakemake.output.diagnosis, work, needs={"detection": snakemake.input.detect})

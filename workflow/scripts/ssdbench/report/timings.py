@@ -1,0 +1,80 @@
+"""What was timed, stage by stage and round by round, as the page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssdbench.report.words import cell_name, listed, setting_words
+
+STAGES = {
+    "decode": "Decode",
+    "preprocess": "Preprocess",
+    "network": "Network",
+    "postprocess": "Post-process",
+    "end_to_end": "End to end",
+}
+
+
+def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The timings of a group's cells; None where no cell was timed.
+
+    Args:
+        rows: the group's summary rows. details: by cell id.
+
+    Returns:
+        {setting, most, has_workload, lines, notes}. setting: what all cells share, in words, or empty. most: the
+        latency in ms at the right end of the drawn rounds. A line is {id, setting, stages: {name: [(percentile, ms)]},
+        rounds, queries, medians, drawn, workload}: `medians` are those of the rounds, in order; `drawn` is
+        {p50, p90, p99, medians}, each a percentage of `most` or None. notes: what disturbed which round.
+    """
+    timed = [row for row in rows if details[row["id"]]["timing"].get("stages")]
+    if not timed:
+        return None
+    lines = [_line(row, details[row["id"]]["timing"]) for row in rows]
+    ends = [ms for line in lines for ms in (*line["medians"], *(ms for _, ms in line["stages"].get("network", [])))]
+    most = max(ends, default=0.0) or 1.0
+    for line in lines:
+        line["drawn"] = _drawn(line, most)
+    settings = {line["setting"] for line in lines if line["setting"]}
+    return {
+        "setting": settings.pop() if len(settings) == 1 else "",
+        "most": most,
+        "has_workload": any(line["workload"] is not None for line in lines),
+        "lines": lines,
+        "notes": [note for row in rows for note in _notes(row, details[row["id"]]["timing"])],
+    }
+
+
+def _line(row: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
+    stages = timing.get("stages") or {}
+    per_round = timing.get("per_round") or []
+    return {
+        "id": row["id"],
+        "setting": setting_words(row["setting"]),
+        "stages": {name: list(stages[name].items()) for name in STAGES if stages.get(name)},
+        "rounds": timing.get("rounds"),
+        "queries": timing.get("queries"),
+        "medians": [entry["latency_p50_ms"] for entry in per_round if entry.get("latency_p50_ms") is not None],
+        "workload": timing.get("reference_ms"),
+    }
+
+
+def _drawn(line: Mapping[str, Any], most: float) -> dict[str, Any]:
+    network = dict(line["stages"].get("network", []))
+    at = {name: 100 * network[name] / most if name in network else None for name in ("p50", "p90", "p99")}
+    return {**at, "medians": [100 * median / most for median in line["medians"]]}
+
+
+def _notes(row: Mapping[str, Any], timing: Mapping[str, Any]) -> list[str]:
+    """A sentence for each round that was disturbed: how often it was measured, and what disturbed the last attempt."""
+    notes = []
+    for entry in timing.get("per_round") or []:
+        attempts, disturbances = entry.get("attempts", 1), entry.get("disturbances") or []
+        name = f"{cell_name(row)}, round {entry['round']}"
+        if attempts > 1:
+            last = f"the last time {listed(disturbances)}" if disturbances else "the last time undisturbed"
+            notes.append(f"{name}: disturbed and measured again, {attempts} times in all; {last}.")
+        elif disturbances:
+            notes.append(f"{name}: {listed(disturbances)}.")
+    return notes
