@@ -39,7 +39,7 @@ compare: .venv/run.stamp  ## set two result folders side by side: make compare A
 # Two workers for the tests that take seconds; the slow ones use all cores by themselves.
 QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 20 min)
+test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 30 min)
 	$(QUICK_TESTS)
 	$(BIN)/python -m pytest -m slow
 

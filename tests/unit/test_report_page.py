@@ -339,6 +339,18 @@ def test_a_filter_offers_only_what_tells_cells_apart() -> None:
     }
 
 
+def test_the_figure_says_why_it_has_no_line() -> None:
+    why = "The latencies were measured on different processors and do not compare"
+    moved = make_run("tflite")
+    moved["timing"]["host"] = {"cpu": "Other CPU"}
+    assert why in section(page_of([make_run(), moved]), "speed")
+    spoilt = [make_run(), make_run("tflite")]
+    for run in spoilt:
+        run["timing"] |= {"timing_valid": False, "timing_reason": "other work"}
+    speed = section(page_of(spoilt), "speed")
+    assert why not in speed and "has a timing that is not valid" in speed and 'class="front"' not in speed
+
+
 def test_only_the_sample_has_the_banner() -> None:
     images = [{"tag": "sample", "dataset": "sample", "images": [], "notes": []}]
     sentence = "This is the embedded sample, not COCO, and it carries no verdict."

@@ -10,8 +10,16 @@ from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
 
 def comparable_timings(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The rows whose latencies may be set beside each other: valid ones, and none where the processors differ."""
-    timed = [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
-    return timed if len({cpu for row in timed for cpu in row["timed_on"]}) < 2 else []
+    return _validly_timed(rows) if len(timed_on(rows)) < 2 else []
+
+
+def timed_on(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The processors of the valid timings."""
+    return {cpu for row in _validly_timed(rows) for cpu in row["timed_on"]}
+
+
+def _validly_timed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
 
 
 def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from ssdbench.report.assets import assets, content_policy, page_templates
 from ssdbench.report.causes import RUNGS
 from ssdbench.report.differences import differences
 from ssdbench.report.figures import Canvas, scatter, series_of
-from ssdbench.report.findings import comparable_timings
+from ssdbench.report.findings import timed_on
 from ssdbench.report.notes import agreement_sentence, doubts, filters, group_notes
 from ssdbench.report.timings import STAGES, timing_table
 from ssdbench.report.verdicts import interval_table, percent, verdict_notes
@@ -119,7 +119,7 @@ def _group(group: Mapping[str, Any], summary: Mapping[str, Any], rows: Mapping[s
         "agreement": agreement_sentence(own),
         "wide": scatter(own, series, _WIDE),
         "narrow": scatter(own, series, _NARROW),
-        "is_comparable": bool(comparable_timings(own)),
+        "is_across_processors": len(timed_on(own)) > 1,
         "has_valid": any(row["timing_valid"] is not False and row["latency_p50_ms"] is not None for row in own),
         "has_invalid": any(row["timing_valid"] is False for row in own),
         "slowest_ms": _largest(own, "latency_p50_ms"),
