@@ -130,6 +130,8 @@ def test_deleted_detections_of_one_cell_rerun_that_cell_alone(project: Project) 
         assert project.dry_run(config=QUICK) == {
             "detect_objects": 1,
             "evaluate_detections": 1,
+            "compare_with_reference": 1,
+            "diagnose_cell": 1,
             "collect_run": 1,
             "build_report": 1,
             "check_cells": 1,
