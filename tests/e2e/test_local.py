@@ -8,24 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CocoSample
-from e2e.conftest import QUICK
+from e2e.conftest import LOCAL
 from support.project import Project
 
 pytestmark = pytest.mark.slow
 MODEL = "ssdlite_mobilenet_v2"
-LOCAL = {**QUICK, "dataset": "local"}
 AP = 0.302  # of 130 images, RGB, protocol heads
 AP_BGR = 0.232
-
-
-@pytest.fixture(scope="module")
-def environment(coco_sample: CocoSample) -> dict[str, str]:
-    return {
-        "COCO_IMG_PATH": str(coco_sample.images),
-        "COCO_ANNO_PATH": str(coco_sample.annotations),
-        "COCO_CALIB_PATH": str(coco_sample.calibration),
-    }
 
 
 @pytest.fixture(scope="module")

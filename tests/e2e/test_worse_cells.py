@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from conftest import CocoSample
-from e2e.conftest import QUICK
+from e2e.conftest import LOCAL
 from ssdbench.artifacts import open_artifact
 from ssdbench.bootstrap import compare, draw, from_record
 from ssdbench.causes import usual_causes
@@ -43,18 +43,8 @@ from support.rule_script import run_rule_script
 pytestmark = pytest.mark.slow
 MODEL = "ssdlite_mobilenet_v2"
 CELLS = f"results/local/{MODEL}/heads"
-LOCAL = {**QUICK, "dataset": "local"}
 NMS = {"score": 1e-8, "iou": 0.6, "max": 100}
 REFERENCE, TFLITE, ONNX = "tensorflow/fp32", "tflite/fp32", "onnxruntime/fp32"
-
-
-@pytest.fixture(scope="module")
-def environment(coco_sample: CocoSample) -> dict[str, str]:
-    return {
-        "COCO_IMG_PATH": str(coco_sample.images),
-        "COCO_ANNO_PATH": str(coco_sample.annotations),
-        "COCO_CALIB_PATH": str(coco_sample.calibration),
-    }
 
 
 @pytest.fixture(scope="module")

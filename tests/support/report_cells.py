@@ -137,3 +137,22 @@ def make_context(**changes: Any) -> dict[str, Any]:
         ],
     }
     return {**context, **changes}
+
+
+def make_picture(**changes: Any) -> dict[str, Any]:
+    """A picture in which the reference on `local` finds the one cat."""
+    boxes = [{"name": "cat", "score": 0.9, "box": [1, 2, 30, 40], "is_match": True}]
+    picture = {
+        "dataset": "local",
+        "file_name": "a.jpg",
+        "width": 640,
+        "height": 480,
+        "data_uri": "data:image/jpeg;base64,AAAA",
+        "problem": "",
+        "by_place": True,
+        "annotated": True,
+        "truths": [{"name": "cat", "box": [0, 0, 30, 40], "is_crowd": False}],
+        "cells": {"local/ssdlite_mobilenet_v2/heads/tensorflow/fp32": {"boxes": boxes, "missed": []}},
+        "losses": {},
+    }
+    return {**picture, **changes}

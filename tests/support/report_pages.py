@@ -13,7 +13,7 @@ from ssdbench.parity import TOLERANCES
 from ssdbench.published import load_published
 from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary
-from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_run, unready
+from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
 _RUNGS = ("pixels", "heads", "boxes", "ap")
@@ -164,18 +164,10 @@ def _page(cells: list[dict[str, Any]], **context: Any) -> str:
 
 
 def _picture(run: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    boxes = [{"name": "cat", "score": 0.9, "box": [1, 2, 30, 40], "is_match": True}]
-    whole = {
-        "dataset": "local",
-        "file_name": "a.jpg",
-        "width": 64,
-        "height": 48,
-        "data_uri": _grey(64, 48),
-        "problem": "",
-        "truths": [{"name": "cat", "box": [0, 0, 30, 40], "is_crowd": False}],
-        "cells": {"/".join(run["cell"].values()): {"boxes": boxes, "missed": []}},
-    }
-    return {**whole, **changes}
+    """A picture that a browser can show, with the boxes of this cell."""
+    (found,) = make_picture()["cells"].values()
+    cells = {"/".join(run["cell"].values()): found}
+    return make_picture(width=64, height=48, data_uri=_grey(64, 48), cells=cells, **changes)
 
 
 def _grey(width: int, height: int) -> str:

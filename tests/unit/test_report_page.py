@@ -12,7 +12,7 @@ import pytest
 
 from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary
-from support.report_cells import COLLECTOR, HOST, KEPT, LOST, judged, make_context, make_run, unready
+from support.report_cells import COLLECTOR, HOST, KEPT, LOST, judged, make_context, make_picture, make_run, unready
 from support.report_pages import HOSTILE, PAGES, make_diagnosis, make_expected, make_parity, usual_cells, with_rounds
 
 LOADS = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
@@ -39,23 +39,8 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def picture(**changes: Any) -> dict[str, Any]:
-    boxes = [{"name": "cat", "score": 0.9, "box": [1, 2, 30, 40], "is_match": True}]
-    whole = {
-        "dataset": "local",
-        "file_name": "a.jpg",
-        "width": 640,
-        "height": 480,
-        "data_uri": "data:image/jpeg;base64,AAAA",
-        "problem": "",
-        "truths": [{"name": "cat", "box": [0, 0, 30, 40], "is_crowd": False}],
-        "cells": {"local/ssdlite_mobilenet_v2/heads/tensorflow/fp32": {"boxes": boxes, "missed": []}},
-    }
-    return {**whole, **changes}
-
-
 def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = None, **context: Any) -> str:
-    return render_page(build_summary(runs, make_context(**context)), [picture()] if pictures is None else pictures)
+    return render_page(build_summary(runs, make_context(**context)), [make_picture()] if pictures is None else pictures)
 
 
 def matrix() -> list[dict[str, Any]]:
@@ -102,9 +87,9 @@ def test_hostile_text_stays_text() -> None:
     runs[0]["metrics"]["per_class"][0]["name"] = HOSTILE
     runs[0]["timing"] |= {"host": {"cpu": HOSTILE, HOSTILE: HOSTILE}, "timing_valid": False, "timing_reason": HOSTILE}
     runs[0]["card"] |= {"file": HOSTILE, "notes": [HOSTILE]}
-    shown = picture(file_name=HOSTILE, truths=[{"name": HOSTILE, "box": [0, 0, 1, 1], "is_crowd": False}])
+    shown = make_picture(file_name=HOSTILE, truths=[{"name": HOSTILE, "box": [0, 0, 1, 1], "is_crowd": False}])
     shown["cells"] = {build_summary(runs, make_context())["rows"][0]["id"]: {"boxes": [], "missed": [0]}}
-    gone = picture(file_name=HOSTILE, data_uri="", problem=HOSTILE)
+    gone = make_picture(file_name=HOSTILE, data_uri="", problem=HOSTILE)
     page = page_of(
         runs,
         [shown, gone],
@@ -132,7 +117,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_picture_data_come_back_from_the_page_as_they_went_in() -> None:
-    shown = picture(file_name="</script><!-- & \u2028")
+    shown = make_picture(file_name="</script><!-- & \u2028")
     page = page_of(matrix(), [shown])
     (text,) = re.findall(r'<script type="application/json" id="picture-data">(.*?)</script>', page, re.DOTALL)
     assert json.loads(text)["pictures"][0]["file_name"] == shown["file_name"]
@@ -397,8 +382,8 @@ def test_cells_that_ran_on_different_machines_are_told_apart() -> None:
 
 
 def test_a_picture_that_cannot_be_read_is_left_out_with_a_note() -> None:
-    gone = picture(file_name="gone.jpg", data_uri="", problem="Image gone.jpg does not exist. Restore it.")
-    elements = Elements(page := page_of([make_run()], [gone, picture()]))
+    gone = make_picture(file_name="gone.jpg", data_uri="", problem="Image gone.jpg does not exist. Restore it.")
+    elements = Elements(page := page_of([make_run()], [gone, make_picture()]))
     assert "No picture of gone.jpg: Image gone.jpg does not exist. Restore it." in page
     assert [image["src"] for image in elements.all("img")] == ["data:image/jpeg;base64,AAAA"]
     (text,) = re.findall(r'<script type="application/json" id="picture-data">(.*?)</script>', page, re.DOTALL)

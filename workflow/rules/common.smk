@@ -137,10 +137,15 @@ def code(script):
     return [str(file) for file in module_files(SCRIPTS / script, SCRIPTS / "ssdbench")]
 
 
-def runtime_code(wildcards):
-    """The modules of the cell's runtime, which is found by name and not by import."""
-    file = f"ssdbench/runtimes/{frameworks()[wildcards.framework].module}.py"
+def framework_code(framework):
+    """The modules of a framework's runtime, which is found by name and not by import."""
+    file = f"ssdbench/runtimes/{frameworks()[framework].module}.py"
     return [str(SCRIPTS / file), *code(file)]
+
+
+def runtime_code(wildcards):
+    """The modules of the cell's runtime."""
+    return framework_code(wildcards.framework)
 
 
 def tracked(row):
@@ -153,21 +158,13 @@ def reference_runtime_code(wildcards):
     return runtime_code(PLAN.reference_of(PLAN.cell(wildcards)) or wildcards)
 
 
-def code_hashes():
-    """What the results of each framework are made with now, by step: what was made with other code is marked."""
+def code_hashes(wildcards):
+    """What each step makes a framework's results with now, by step and framework: those of other code are marked."""
     steps = {"detect": "detect_objects.py", "timing": "time_inference.py"}
     names = sorted({cell.framework for cell in PLAN.supported})
-    modules = {name: frameworks()[name].module for name in names}
     return {
         step: {
-            name: sha256_files(
-                [
-                    *code(script),
-                    str(SCRIPTS / f"ssdbench/runtimes/{module}.py"),
-                    *code(f"ssdbench/runtimes/{module}.py"),
-                ]
-            )
-            for name, module in modules.items()
+            name: sha256_files([*code(script), *framework_code(name)]) for name in names
         }
         for step, script in steps.items()
     }

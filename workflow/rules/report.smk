@@ -63,7 +63,7 @@ rule build_report:
         slots=1,
     params:
         context=lambda w: PLAN.report_context(w.tag),
-        code=code_hashes(),
+        code=code_hashes,
     script:
         "../scripts/build_report.py"
 
@@ -105,7 +105,7 @@ rule build_published_report:
         slots=1,
     params:
         context=PLAN.published_context,
-        code=code_hashes(),
+        code=code_hashes,
     script:
         "../scripts/build_report.py"
 

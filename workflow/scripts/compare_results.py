@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, exit_code
 from ssdbench.files import write_text
 from ssdbench.report.compare import compare_results
 from ssdbench.report.compare_page import describe_comparison, render_comparison
@@ -55,24 +55,27 @@ def write_page(page: Path, text: str) -> None:
         raise UserError(f"{page} cannot be written: {error.strerror}. Give another place with -o.") from error
 
 
+def compare(options: argparse.Namespace) -> None:
+    """Print the comparison and write its page.
+
+    Raises:
+        UserError: there is nothing to compare, or the page cannot be written.
+    """
+    if not options.a or not options.b:
+        raise UserError("Give two results folders: make compare A=results_before B=results.")
+    a, b = Path(options.a), Path(options.b)
+    comparison = compare_results(read_results(a), read_results(b))
+    if not comparison.pairs:
+        raise UserError(f"{a} and {b} have no cell in common, so there is nothing to compare.")
+    page = options.output or b / f"compare-with-{a.resolve().name}" / "index.html"
+    print(describe_comparison(comparison, str(a), str(b)))
+    write_page(page, render_comparison(comparison, str(a), str(b)))
+    print(f"\n{page}")
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Print the comparison and write its page; exit code 1 and one sentence where there is nothing to compare."""
-    options = parse_arguments(arguments)
-    try:
-        if not options.a or not options.b:
-            raise UserError("Give two results folders: make compare A=results_before B=results.")
-        a, b = Path(options.a), Path(options.b)
-        comparison = compare_results(read_results(a), read_results(b))
-        if not comparison.pairs:
-            raise UserError(f"{a} and {b} have no cell in common, so there is nothing to compare.")
-        page = options.output or b / f"compare-with-{a.resolve().name}" / "index.html"
-        print(describe_comparison(comparison, str(a), str(b)))
-        write_page(page, render_comparison(comparison, str(a), str(b)))
-        print(f"\n{page}")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    """Compare; exit code 1 and one sentence where there is nothing to compare."""
+    return exit_code(lambda: compare(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

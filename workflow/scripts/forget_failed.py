@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssdbench.artifacts import open_artifact
 from ssdbench.commandline import config_parser, plan_of
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, exit_code
 from ssdbench.files import read_json
 
 
@@ -27,19 +27,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be deleted")
     parser.add_argument("--cores", help="not needed here; `make` hands it on")
     options = parser.parse_known_args(arguments)[0]
-    try:
+
+    def work() -> None:
         records = [Path(record) for record in plan_of(options.configfile, options.config).records]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    failed = [path for path in records if path.is_file() and must_go(path)]
-    for path in failed:
-        if not options.dry_run:
-            path.unlink()
-        print(f"to be made again: {path}")
-    if not failed:
-        print("No failed step.")
-    return 0
+        failed = [path for path in records if path.is_file() and must_go(path)]
+        for path in failed:
+            if not options.dry_run:
+                path.unlink()
+            print(f"to be made again: {path}")
+        if not failed:
+            print("No failed step.")
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

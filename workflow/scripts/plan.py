@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from ssdbench.commandline import config_parser, plan_of
-from ssdbench.errors import UserError
+from ssdbench.errors import exit_code
 from ssdbench.forecast import Forecast, forecast, image_count
 from ssdbench.host import available_cores
 from ssdbench.plan import Plan
@@ -50,15 +50,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--cores", default="all", help="cores to reckon with (default: all)")
     options = parser.parse_known_args(arguments)[0]
     cores = int(options.cores) if options.cores.isdigit() else int(available_cores())
-    try:
+
+    def work() -> None:
         plan = plan_of(options.configfile, options.config)
         cost = forecast(plan, max(1, cores))
         print(describe(plan, cost))
         cost.check_disk()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tabulate import tabulate
 
 from ssdbench.anchors import standard_anchors
 from ssdbench.coco import ImageRecord, read_annotations, write_detections
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation import METRICS, evaluate
 from ssdbench.files import read_json
 from ssdbench.frameworks import frameworks
@@ -256,12 +256,7 @@ def describe(
 
 def main(arguments: Sequence[str]) -> int:
     """Print the result; exit code 1 and one sentence where something is wrong."""
-    try:
-        print(run(parse_arguments(arguments, os.environ)))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: print(run(parse_arguments(arguments, os.environ))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""The one exception whose message is written for the user."""
+"""The one exception whose message is written for the user, and how a script shows it."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable
 
 
 class UserError(Exception):
@@ -9,3 +12,13 @@ class UserError(Exception):
     The message is whole sentences: they name the file or the key, say what is wrong with it and what to
     do. Whoever shows it prints the message alone, without a traceback.
     """
+
+
+def exit_code(work: Callable[[], None]) -> int:
+    """Do the work of a script that is started by hand: 0, or 1 with the message of a UserError on the terminal."""
+    try:
+        work()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -32,7 +32,7 @@ def class_table(group: Record, rows: Mapping[str, Record], details: Mapping[str,
         {
             "name": entry["name"],
             "truths": entry.get("truths"),
-            "values": [_value(entries[cell].get(key)) for cell in members],
+            "values": [known(entries[cell].get(key)) for cell in members],
         }
         for key, entry in entries[members[0]].items()
     ]
@@ -75,17 +75,17 @@ def _lost(changed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _line(entry: Record, reference: Record | None) -> dict[str, Any]:
-    ours, theirs = _value(entry), _value(reference)
+    ours, theirs = known(entry), known(reference)
     return {
         "name": entry["name"],
         "truths": entry.get("truths"),
         "AP": ours,
         "change": None if ours is None or theirs is None else ours - theirs,
-        **{size: _value(entry, size) for size in SIZES},
+        **{size: known(entry, size) for size in SIZES},
     }
 
 
-def _value(entry: Record | None, key: str = "AP") -> float | None:
-    """A figure of a class; pycocotools gives -1 where there is no object."""
-    value = (entry or {}).get(key)
+def known(entry: Record | None, name: str = "AP") -> float | None:
+    """A figure of a class; None also for pycocotools' -1, which says that there was no object."""
+    value = (entry or {}).get(name)
     return None if value is None or value < 0 else float(value)

@@ -24,8 +24,7 @@ def gallery(summary: Record, pictures: Sequence[Record]) -> dict[str, Any]:
         empty where no cell has any; has_reference: whether anything can stand beside a reference, data: what the
         page's script draws, and the limits shown_score and match_iou}.
     """
-    assumed = {"by_place": True, "annotated": True, "losses": {}}
-    readable = [{**assumed, **picture} for picture in pictures if not picture["problem"]]
+    readable = [picture for picture in pictures if not picture["problem"]]
     cells = [row["id"] for row in summary["rows"] if any(row["id"] in picture["cells"] for picture in readable)]
     names = {row["id"]: cell_name(row) for row in summary["rows"]}
     references = {

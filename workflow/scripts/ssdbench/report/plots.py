@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from ssdbench.report.captions import conditions, one_line, rows_of
+from ssdbench.report.classes import class_table
 from ssdbench.report.figures import pareto, series_of
-from ssdbench.report.tables import known
 from ssdbench.report.words import cell_name, change, framework_name
 from ssdbench.tide import ERRORS
 
@@ -91,19 +91,24 @@ def class_change(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure
 
     None where there is nothing to compare or nothing changed. Beside a class stands its number of objects.
     """
-    cells = _class_changes(summary, group)
-    most: dict[int, float] = {}
-    for changes in cells.values():
-        most |= {key: max(abs(value), most.get(key, 0.0)) for key, value in changes.items() if value}
-    shown = sorted(most, key=lambda key: -most[key])[:_LARGEST]
+    rows = {row["id"]: row for row in rows_of(summary, group)}
+    table = class_table(group, rows, summary["details"]) or {"changed": []}
+    lines = {_short(cell["name"]): {line["name"]: line for line in cell["lines"]} for cell in table["changed"]}
+    most: dict[str, float] = {}
+    for of_cell in lines.values():
+        most |= {
+            name: max(abs(line["change"]), most.get(name, 0.0)) for name, line in of_cell.items() if line["change"]
+        }
+    shown = sorted(most, key=lambda name: -most[name])[:_LARGEST]
     if not shown:
         return None
-    entries = {entry["category_id"]: entry for entry in summary["details"][group["reference"]]["per_class"]}
-    names = [f"{_short(entries[key]['name'])} ({entries[key].get('truths', '?')})" for key in shown]
+    truths = {name: line["truths"] for of_cell in lines.values() for name, line in of_cell.items()}
+    names = [f"{_short(name)} ({'?' if truths[name] is None else truths[name]})" for name in shown]
+    cells = {cell: {name: line["change"] for name, line in of_cell.items()} for cell, of_cell in lines.items()}
     height = 0.5 + 0.033 * max(map(len, cells)) + 0.16 * len(shown)  # for the slanted names, then a line for each class
     figure, axes = _one_panel(height, max(_WIDTH, 1.1 + 0.29 * len(cells)))
     limit = most[shown[0]]
-    values = [[changes.get(key, math.nan) for changes in cells.values()] for key in shown]
+    values = [[math.nan if (value := of.get(name)) is None else value for of in cells.values()] for name in shown]
     axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
     for y, line in enumerate(values):
         for x, value in enumerate(line):
@@ -214,22 +219,6 @@ def _bars(row: Mapping[str, Any], reference: float | None) -> tuple[tuple[list[f
     changes = [part for name in ("low", "high") if (part := row[f"AP_change_{name}"]) is not None]
     aps = [] if reference is None else [reference + part for part in changes]
     return (times, [y] * len(times)), ([x] * len(aps), aps)
-
-
-def _class_changes(summary: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, dict[int, float]]:
-    """By cell name and category, the change of AP from the reference; cells and classes without one are left out."""
-
-    def scores(cell: str | None) -> dict[int, float]:
-        entries = summary["details"][cell]["per_class"] if cell else []
-        return {entry["category_id"]: ap for entry in entries if (ap := known(entry, "AP")) is not None}
-
-    exact = scores(group["reference"])
-    changes = {
-        _short(cell_name(row)): {key: ap - exact[key] for key, ap in scores(row["id"]).items() if key in exact}
-        for row in rows_of(summary, group)
-        if not row["is_reference"]
-    }
-    return {name: part for name, part in changes.items() if part}
 
 
 def _legend(points: Sequence[Mapping[str, Any]], series: Mapping[str, int], has_line: bool) -> list[Any]:

@@ -94,12 +94,17 @@ def write_summary(summary: Mapping[str, Any], csv_path: Path, json_path: Path, m
 
 
 def summary_csv(summary: Mapping[str, Any]) -> str:
-    """The rows as CSV with the columns COLUMNS; missing values are empty, booleans `true` and `false`."""
+    """The rows as CSV with the columns COLUMNS."""
+    return csv_text(COLUMNS, summary["rows"])
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV of these columns of the rows; missing values are empty, booleans `true` and `false`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in summary["rows"]:
-        values = (row[column] for column in COLUMNS)
+    writer.writerow(columns)
+    for row in rows:
+        values = (row.get(column) for column in columns)
         writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values])
     return text.getvalue()
 
@@ -163,7 +168,9 @@ def row_notes(row: Mapping[str, Any]) -> list[str]:
         verb = "failed" if row["status"] == "failed" else f"is {row['status']}"
         notes.append(f"{cell_name(row)} {verb}: {_sentence(row['reason'])}{log}")
     if row["timing_valid"] is False and row["latency_p50_ms"] is not None:
-        notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(row['timing_reason'])}")
+        first, *more = row["timing_reason"].split("; ")  # as `combine_rounds` joins them
+        rest = f" (and {count(len(more), 'more reason', 'more reasons')}, in summary.csv)" if more else ""
+        notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(first + rest)}")
     return notes
 
 

@@ -6,8 +6,6 @@ which cell that is. What is missing is empty. The LaTeX needs the package bookta
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +13,8 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from ssdbench.evaluation import METRICS
 from ssdbench.report.captions import conditions, one_line, rows_of
-from ssdbench.report.summary import SAMPLE_NOTE, row_notes
+from ssdbench.report.classes import SIZES, known
+from ssdbench.report.summary import SAMPLE_NOTE, csv_text, mark_notes, row_notes
 from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, interval, shown
 from ssdbench.tide import ERRORS
 
@@ -24,7 +23,7 @@ _RESULTS = (
     "latency_p50_ms", "latency_p50_low_ms", "latency_p50_high_ms", "latency_p90_ms", "throughput_ips",
     "timing_valid", "timing_reason", "setting", "model_mb",
 )  # fmt: skip
-_CLASS_METRICS = ("AP", "AP50", "APsmall", "APmedium", "APlarge")
+_CLASS_METRICS = ("AP", *SIZES)
 _PERCENTILES = ("p50", "p90", "p99", "p99.9")
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _INVALID = "†"
@@ -35,12 +34,12 @@ _LATEX_SIGNS: Mapping[str, str] = {MINUS: "$-$", DASH: "--", _INVALID: r"$\dagge
 
 def results_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     """A row per cell: AP with its change and interval, verdict, latency with its range, size."""
-    return _csv(_RESULTS, rows_of(summary, group))
+    return csv_text(_RESULTS, rows_of(summary, group))
 
 
 def metrics_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     """A row per cell: COCO's twelve metrics."""
-    return _csv((*CELL_WORDS, "images", *METRICS), rows_of(summary, group))
+    return csv_text((*CELL_WORDS, "images", *METRICS), rows_of(summary, group))
 
 
 def classes_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
@@ -56,7 +55,7 @@ def classes_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | N
             changed = None if before is None or now is None or row["is_reference"] else now - before
             rows.append({**row, **entry, **scores, "class": entry["name"], "AP_change": changed})
     columns = (*CELL_WORDS, "category_id", "class", "truths", "AP_change", *_CLASS_METRICS)
-    return _csv(columns, rows) if rows else None
+    return csv_text(columns, rows) if rows else None
 
 
 def errors_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
@@ -69,7 +68,7 @@ def errors_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | No
             flat = {f"{name}_{kind}": errors[part][kind] for name, part in parts.items() for kind in ERRORS}
             rows.append({**row, "ap50": errors["ap50"], **flat})
     kinds = [f"{name}_{kind}" for name in ("cost_in_order", "cost", "count") for kind in ERRORS]
-    return _csv((*CELL_WORDS, "ap50", *kinds), rows) if rows else None
+    return csv_text((*CELL_WORDS, "ap50", *kinds), rows) if rows else None
 
 
 def timing_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
@@ -85,7 +84,7 @@ def timing_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | No
         *(f"{name}_ms" for name in _PERCENTILES),
         *("timing_valid", "timing_reason"),
     )
-    return _csv(columns, rows) if rows else None
+    return csv_text(columns, rows) if rows else None
 
 
 def results_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
@@ -104,8 +103,7 @@ def results_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     is_marked = any(_INVALID in text for line in lines for text in line)
     notes = [SAMPLE_NOTE] if summary["is_sample"] else [group["verdict"]]
     notes += [f"{_INVALID} The timing is not valid and stays out of comparisons."] if is_marked else []
-    notes += [note for row in rows for note in row_notes({**row, "log": ""})]
-    notes += [f"{cell_name(row)}: {mark}" for row in rows for mark in row.get("marks") or []]
+    notes += [*mark_notes(rows), *(note for row in rows for note in row_notes({**row, "log": ""}))]
     return _latex(summary, group, "results", caption, ["Cell", *columns.values()], lines, notes)
 
 
@@ -119,22 +117,6 @@ def metrics_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
 def latex_text(text: str) -> str:
     """A text as LaTeX that shows it, on one line."""
     return "".join({**LATEX_ESCAPE_RULES, **_LATEX_SIGNS}.get(sign, sign) for sign in one_line(text))
-
-
-def known(entry: Mapping[str, Any], name: str) -> float | None:
-    """A metric of a class; None also for pycocotools' -1, which says that there was no object."""
-    value = entry.get(name)
-    return None if value is None or value < 0 else float(value)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = (row.get(column) for column in columns)
-        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values])
-    return text.getvalue()
 
 
 def _value(row: Mapping[str, Any], column: str) -> str:
