@@ -17,6 +17,7 @@ from ssdbench.files import sha256_files
 from ssdbench.forecast import forecast
 from ssdbench.frameworks import frameworks
 from ssdbench.host import package_versions
+from ssdbench.lifetime import clear_stale_lock
 from ssdbench.load import load_plan
 from ssdbench.protocols import protocol
 
@@ -33,6 +34,7 @@ def check_slots(limit):
 try:
     PLAN = load_plan(config, ROOT, os.environ)
     if workflow.is_main_process:
+        RUN_LOCK = clear_stale_lock(Path(".snakemake"))  # held until this process ends
         forecast(PLAN).check_disk()
         check_slots(workflow.global_resources.get("slots"))
         # Said first: Snakemake calls no handler where there is nothing to be done.

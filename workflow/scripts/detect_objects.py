@@ -7,7 +7,7 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import read_image_list, write_detections
-from ssdbench.files import sha256_files
+from ssdbench.files import sha256_files, write_text
 from ssdbench.host import host_facts, int8_saturates, limit_pools
 from ssdbench.inference import check_not_calibrated_with, detect, detections, head_decoding
 from ssdbench.normalisation import Normalisation
@@ -67,6 +67,6 @@ steps.record(
 )
 # Snakemake wants every output, also of a cell that failed; its status says that these mean nothing.
 if not Path(snakemake.output.detections).exists():
-    Path(snakemake.output.detections).write_text("[]\n")
+    write_text(Path(snakemake.output.detections), "[]\n")
 if not Path(snakemake.output.seen).exists():
     write_seen(Path(snakemake.output.seen), Recorder(0).result())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -12,6 +13,7 @@ from typing import Any
 
 from ssdbench.errors import UserError
 from ssdbench.files import read_json, write_json
+from ssdbench.lifetime import end_with_parent
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,7 +21,11 @@ Record = dict[str, Any]
 
 
 def start_log(log: str | Path) -> None:
-    """Send logging, warnings and stray prints to the log file (line by line), and errors to the terminal too."""
+    """Send logging, warnings and stray prints to the log file (line by line), and errors to the terminal too.
+
+    From here on the job ends with the Snakemake that started it.
+    """
+    end_with_parent()
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("w", encoding="utf-8", buffering=1)
@@ -91,7 +97,7 @@ def in_child(work: Callable[[], Record], seconds: float, what: str) -> Record:
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send_outcome, args=(work, sender))
+    child = context.Process(target=_send_outcome, args=(work, sender, os.getpid()))
     child.start()
     sender.close()
     try:
@@ -110,7 +116,8 @@ def in_child(work: Callable[[], Record], seconds: float, what: str) -> Record:
     return dict(value)
 
 
-def _send_outcome(work: Callable[[], Record], sender: Connection) -> None:
+def _send_outcome(work: Callable[[], Record], sender: Connection, parent: int) -> None:
+    end_with_parent(parent)
     try:
         message: tuple[str, Any] = ("record", work())
     except UserError as error:
