@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -108,4 +109,22 @@ def test_the_lock_of_a_killed_run_is_cleared_and_that_of_a_living_one_kept(tmp_p
         process.kill()
         process.wait()
     assert clear_stale_lock(tmp_path) is not None
+    assert not (tmp_path / "locks").exists()
+
+
+def test_the_lock_of_a_run_on_another_host_is_left_to_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text("another-host.invalid")
+    (tmp_path / "locks").mkdir()
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
+    assert (tmp_path / "locks").exists()
+    (tmp_path / "locks").rmdir()  # as --unlock does
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
+    (tmp_path / "locks").mkdir()
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
     assert not (tmp_path / "locks").exists()

@@ -107,6 +107,12 @@ def test_error_bars_span_the_rounds_and_the_interval_around_the_reference() -> N
     assert plot["left"] <= left and right <= plot["right"] and plot["top"] <= top and bottom <= plot["bottom"]
 
 
+def test_an_error_bar_ends_where_ap_does() -> None:
+    figure = drawn(make_run(p50=30.0), judged((-FP32[0] + 0.004, -FP32[0] - 0.03, -FP32[0] + 0.04), "tflite", "int8"))
+    _, bottom = figure["marks"][1]["upright"]
+    assert bottom == pytest.approx(figure["plot"]["bottom"], abs=0.5)
+
+
 def test_the_line_steps_from_the_fastest_to_the_most_accurate_and_on_to_the_edge() -> None:
     beaten = make_run("c", p50=35.0, scores=(0.28, *FP32[1:]))
     invalid = make_run("d", p50=5.0, scores=(0.4, *FP32[1:]))

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +36,8 @@ def clear_stale_lock(folder: Path) -> int | None:
     """Remove the lock that a killed Snakemake left in its folder `.snakemake`, if no run is going on there.
 
     Snakemake's own lock is a file that outlives it. The kernel's lock, which this process takes here and keeps until
-    it ends, does not: who gets it knows that no other run is alive.
+    it ends, does not: who gets it knows that no other run on this host is alive. Some network file systems keep such
+    locks within a host, so the lock of a run on another host is left to its owner.
 
     Returns:
         the descriptor that holds the lock; None where another run has it, or the file system has no such locks.
@@ -50,8 +52,13 @@ def clear_stale_lock(folder: Path) -> int | None:
     except OSError:
         os.close(descriptor)
         return None
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder / "locks")
+    host = socket.gethostname().encode()
+    if os.pread(descriptor, 256, 0) in (b"", host):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder / "locks")
+    if not (folder / "locks").exists():
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, host, 0)
     return descriptor
 
 

@@ -65,7 +65,8 @@ def scatter(rows: Sequence[Row], series: Mapping[str, int], canvas: Canvas) -> d
     """AP against median latency of one group's rows; None where no row has both.
 
     The latency axis starts at zero; the AP axis does not, and spans at least 0.02. Error bars run from the lowest to
-    the highest median of the rounds, and over the interval of the change in AP, set on the reference's AP.
+    the highest median of the rounds, and over the interval of the change in AP, set on the reference's AP and cut to 0
+    to 1.
 
     Returns:
         {width, height, font, plot, x_ticks, y_ticks, x_most, marks, has_across, has_upright, line, front,
@@ -147,8 +148,8 @@ class _Bars:
         return cls(
             fast=p50 if fast is None else fast,
             slow=p50 if slow is None else slow,
-            low=ap if low is None or reference is None else reference + low,
-            high=ap if high is None or reference is None else reference + high,
+            low=ap if low is None or reference is None else max(0.0, reference + low),
+            high=ap if high is None or reference is None else min(1.0, reference + high),
         )
 
 

@@ -217,7 +217,7 @@ def _bars(row: Mapping[str, Any], reference: float | None) -> tuple[tuple[list[f
     x, y = row["latency_p50_ms"], row["AP"]
     times = [time for name in ("low", "high") if (time := row.get(f"latency_p50_{name}_ms")) is not None]
     changes = [part for name in ("low", "high") if (part := row[f"AP_change_{name}"]) is not None]
-    aps = [] if reference is None else [reference + part for part in changes]
+    aps = [] if reference is None else [min(1.0, max(0.0, reference + part)) for part in changes]  # an AP is 0 to 1
     return (times, [y] * len(times)), ([x] * len(aps), aps)
 
 
