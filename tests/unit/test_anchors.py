@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ssdbench.anchors import standard_anchors
+from ssdbench.anchors import read_anchors, standard_anchors
+from ssdbench.errors import UserError
 
 
 def plain_anchors() -> list[list[float]]:
@@ -57,3 +61,26 @@ def test_they_follow_the_pipelines_parameters() -> None:
 )
 def test_they_are_those_of_the_published_checkpoint(row: int, corners: list[float]) -> None:
     np.testing.assert_allclose(standard_anchors()[row], corners, rtol=0, atol=1e-6)
+
+
+def test_anchors_are_read_from_npy_and_json(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", standard_anchors()[:3].astype(np.float64))
+    (tmp_path / "a.json").write_text(json.dumps(standard_anchors()[:3].tolist()))
+    for name in ("a.npy", "a.json"):
+        np.testing.assert_array_equal(read_anchors(tmp_path / name), standard_anchors()[:3])
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([[0, 0, 1]], r"shape \(1, 3\); anchors are \[A, 4\]"),
+        ([[0, 0, 1, float("nan")]], "all finite"),
+        ([[0.5, 0.5, 0.2, 0.2]], "not centre and size"),
+        ([[0, 0, 150, 300]], "up to 300: give shares of the image's side and not pixels"),
+        (["a"], "cannot be read"),
+    ],
+)
+def test_what_is_no_anchors_is_refused(values: list[Any], sentence: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array(values))
+    with pytest.raises(UserError, match=sentence):
+        read_anchors(tmp_path / "a.npy")

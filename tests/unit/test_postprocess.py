@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,37 @@ def test_heads_with_other_anchors_are_refused() -> None:
 
     with pytest.raises(UserError, match="gives 3 boxes, but there are 2 anchors"):
         detections_of(output, [(200, 100)], DECODING)
+
+
+def with_ids(*ids: int) -> HeadDecoding:
+    return replace(DECODING, class_ids=np.array(ids))
+
+
+def test_classes_numbered_otherwise_become_coco_s() -> None:
+    plain = detections_of(heads(), [(200, 100)], DECODING)[0]
+
+    # Columns are: background, then 85 and 17; the same without a background; and one class that COCO has not.
+    (found,) = detections_of(heads(), [(200, 100)], with_ids(0, 85, 17))
+    assert found.class_ids.tolist() == [17, 85]
+    assert found.boxes.tolist() == plain.boxes.tolist()
+    (found,) = detections_of(heads(), [(200, 100)], with_ids(3, 85, 17))
+    assert sorted(zip(found.class_ids.tolist(), found.scores.round(2).tolist(), strict=True)) == [
+        (3, pytest.approx(0.9)),
+        (3, pytest.approx(0.9)),
+        (17, pytest.approx(0.8)),
+        (85, pytest.approx(0.3)),
+    ]
+    (found,) = detections_of(heads(), [(200, 100)], with_ids(0, 0, 17))
+    assert found.class_ids.tolist() == [17]
+
+    (found,) = detections_of(finished(), [(200, 100)], with_ids(*range(100, 191)))
+    assert found.class_ids.tolist() == [117, 190]
+    (found,) = detections_of(finished(), [(200, 100)], with_ids(*[0] * 90, 7))
+    assert (found.class_ids.tolist(), found.scores.tolist(), len(found.boxes)) == ([7], [0.5], 1)
+
+
+def test_a_class_without_an_id_is_refused() -> None:
+    with pytest.raises(UserError, match="scores 3 classes, but there are 2 class ids"):
+        detections_of(heads(), [(200, 100)], with_ids(0, 17))
+    with pytest.raises(UserError, match="class number 90, but there are 90 class ids"):
+        detections_of(finished(), [(200, 100)], with_ids(*range(90)))

@@ -172,12 +172,18 @@ def test_the_example_of_a_local_model_is_found_from_the_working_folder(
     monkeypatch.chdir(tmp_path)
     mine = Path("mine")
     mine.mkdir()
-    (example,) = [example for example in examples() if isinstance(example["models"], dict)]
-    (mine / "models.yaml").write_text(yaml.safe_dump(example))
-    for row in example["models"].values():
-        (mine / row["source"]["path"]).write_bytes(b"a model")
+    rows = {
+        name: row
+        for example in examples()
+        if isinstance(example["models"], dict)
+        for name, row in example["models"].items()
+    }
+    (mine / "models.yaml").write_text(yaml.safe_dump({"models": rows}))
+    for row in rows.values():
+        for file in (row["source"]["path"], row.get("anchors", "anchors.npy")):
+            (mine / file).write_bytes(b"a file")
     registry = load_registry([mine / "models.yaml"], SCHEMAS / "registry.schema.yaml")
-    for name in example["models"]:
+    for name in rows:
         folder = Path("resources/models", name, "source")
         source = fetch_source(registry.model(name), folder, Path("downloads"), Checksums(Path("checksums.yaml")), None)
         assert (folder / source["file"]).is_file(), source["file"]

@@ -46,9 +46,22 @@ def test_the_normalisation_comes_from_input_or_heads_and_is_else_that_of_every_m
             r"models\.x\.input means nothing .* `heads\.scale` and `heads\.offset`",
         ),
         ({"format": "onnx", "given": GIVEN, "input": {"scale": 1}}, r"models\.x\.input lacks the key 'offset'"),
+        ({"format": "tfjs", "heads": HEADS, "box_coder": [1, 1, 1, 1]}, r"models\.x\.box_coder .* `heads\.box_coder`"),
+        ({"format": "onnx", "given": GIVEN, "anchors": "gone.npy"}, r"anchors is gone\.npy, and there is no such file"),
+        ({"format": "onnx", "given": ["graph", "fp32"], "anchors": "model"}, r"anchors means nothing for a finished"),
+        ({"format": "tfjs", "heads": {**HEADS, "anchors": "a"}, "anchors": "model"}, r"models\.x names anchors twice"),
+        ({"format": "tfjs", "heads": HEADS, "class_ids": ["1-90"]}, r"class_ids begins with 1, .*: begin with 0"),
+        ({"format": "onnx", "given": GIVEN, "class_ids": ["9-3"]}, r"class_ids has the range 9-3, which ends before"),
     ],
 )
 def test_a_key_that_the_format_would_ignore_is_refused(keys: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=sentence) as caught:
         load(tmp_path, **keys)
     assert str(tmp_path / "mine.yaml") in str(caught.value)
+
+
+def test_class_ids_are_numbers_and_ranges_and_anchors_lie_beside_the_row(tmp_path: Path) -> None:
+    row = load(tmp_path, format="onnx", given=GIVEN, class_ids=["1-3", 5, "7-8", 0], anchors="model")
+    assert row.class_ids == (1, 2, 3, 5, 7, 8, 0)
+    assert row.anchors == tmp_path / "model"
+    assert load(tmp_path, format="onnx", given=GIVEN).class_ids == ()

@@ -22,6 +22,7 @@ rule convert_model:
     input:
         code=code("convert_model.py"),
         source="resources/models/{model}/source/source.json",
+        anchors=lambda w: PLAN.anchor_file(w.model),
         # Every dataset shares this artifact, so it is checked on calibration scenes that are always there.
         check="resources/datasets/sample/annotations.json",
     output:
@@ -50,6 +51,7 @@ rule quantise_model:
     input:
         code=code("convert_model.py"),
         source="resources/models/{model}/source/source.json",
+        anchors=lambda w: PLAN.anchor_file(w.model),
         calibration=lambda w: PLAN.calibration_list_of(w.calibration),
     output:
         card=f"{ARTIFACT}-{{calibration}}/card.json",

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ssdbench.anchors import standard_anchors
+from ssdbench import inference
+from ssdbench.anchors import read_anchors, standard_anchors
 from ssdbench.coco import ImageRecord, read_annotations, write_detections
 from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation import METRICS, evaluate
@@ -32,11 +33,11 @@ from ssdbench.host import limit_pools
 from ssdbench.inference import detections
 from ssdbench.nms import NmsSettings
 from ssdbench.normalisation import MOBILENET_SSD, Normalisation
-from ssdbench.outputs import Float32, UInt8
+from ssdbench.outputs import UInt8
 from ssdbench.pixels import load_images
 from ssdbench.postprocess import Found, HeadDecoding, detections_of
 from ssdbench.progress import Progress
-from ssdbench.registry import HeadLayout
+from ssdbench.registry import FASTER_RCNN
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing import percentiles
@@ -148,7 +149,7 @@ def run(options: argparse.Namespace) -> str:
         raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
     normalisation = Normalisation(**card["normalisation"]) if card else MOBILENET_SSD
     session = open_session(framework_of(options), options.model_path, options.threads, normalisation)
-    decoding = None if session.graph_kind == "graph" else head_decoding(session, card, options)
+    decoding = head_decoding(session, card, options)
     outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "detections.json")
@@ -170,26 +171,14 @@ def card_beside(model: Path) -> dict[str, Any]:
     return card if isinstance(card, dict) and card.get("file") == model.name else {}
 
 
-def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding:
+def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding | None:
     """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
-    box_coder = tuple(card.get("box_coder", HeadLayout.box_coder))
-    if options.anchors is not None:
-        return HeadDecoding(read_anchors(options.anchors), box_coder, NMS)
-    if card.get("anchors"):
-        return HeadDecoding(np.asarray(card["anchors"], np.float32), box_coder, NMS)
-    return HeadDecoding(standard_anchors(), box_coder, NMS)
-
-
-def read_anchors(path: Path) -> Float32:
-    """Anchors float32 [A, 4] from a .npy or .json file. Raises UserError where it holds something else."""
-    try:
-        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(read_json(path))
-        anchors = values.astype(np.float32)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--anchors {path} cannot be read: {error}.") from error
-    if anchors.ndim != 2 or anchors.shape[1] != 4 or not np.isfinite(anchors).all():
-        raise UserError(f"--anchors {path} holds an array of shape {anchors.shape}; it must be [A, 4], all finite.")
-    return anchors
+    of_card = inference.head_decoding(card, asdict(NMS)) if card else None
+    if session.graph_kind == "graph":
+        return of_card
+    if of_card is None:
+        of_card = HeadDecoding(standard_anchors(), FASTER_RCNN, NMS)
+    return of_card if options.anchors is None else replace(of_card, anchors=read_anchors(options.anchors))
 
 
 def loop(

@@ -1,9 +1,13 @@
-"""The standard 1917 anchors of SSD at 300x300."""
+"""Anchors: the standard 1917 of SSD at 300x300, and those that a file gives."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from ssdbench.errors import UserError
+from ssdbench.files import read_json
 from ssdbench.outputs import Float32
 
 # ssd_anchor_generator of the TF1 zoo's SSD MobileNet pipelines (v1, v2, SSDLite v2), as in
@@ -36,3 +40,31 @@ def standard_anchors() -> Float32:
         centre = (np.stack([row, column], axis=2) + 0.5) / cells
         layers.append(np.concatenate([centre - half, centre + half], axis=2).reshape(-1, 4))
     return np.concatenate(layers).astype(np.float32)
+
+
+# Anchors reach beyond the image by no more than their own size; numbers beyond this are no share of a side.
+_FARTHEST = 10.0
+
+
+def read_anchors(path: Path) -> Float32:
+    """Anchors float32 [A, 4], ymin xmin ymax xmax, normalised, from a .npy or .json file.
+
+    Raises:
+        UserError: the file cannot be read, or holds something else.
+    """
+    try:
+        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.asarray(read_json(path))
+        anchors: Float32 = values.astype(np.float32)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"The anchors in {path} cannot be read: {error}.") from error
+    if anchors.ndim != 2 or anchors.shape[1] != 4 or not np.isfinite(anchors).all():
+        raise UserError(f"{path} holds an array of shape {anchors.shape}; anchors are [A, 4], all finite.")
+    if not (anchors[:, :2] < anchors[:, 2:]).all():
+        raise UserError(
+            f"{path} holds anchors that are not boxes: each is ymin, xmin, ymax, xmax, and not centre and size."
+        )
+    if np.abs(anchors).max() > _FARTHEST:
+        raise UserError(
+            f"{path} holds anchors up to {np.abs(anchors).max():g}: give shares of the image's side and not pixels."
+        )
+    return anchors

@@ -18,11 +18,12 @@ from ssdbench.seen import Recorder
 
 
 def head_decoding(card: Mapping[str, Any], nms: Mapping[str, float]) -> HeadDecoding | None:
-    """What turns an artifact's heads into boxes, from its card; None for graphs that finish them."""
+    """What turns an artifact's output into detections of COCO's classes, from its card; None where it is nothing."""
+    class_ids = np.asarray(card["class_ids"], np.int64) if card.get("class_ids") else None
     if card["graph_kind"] != "heads":
-        return None
+        return None if class_ids is None else HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings(), class_ids)
     settings = NmsSettings(score=nms["score"], iou=nms["iou"], max=int(nms["max"]))
-    return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings)
+    return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings, class_ids)
 
 
 def detect(

@@ -149,6 +149,11 @@ class Plan:
         source = self.registry.model(model).source
         return [source.path] if source.kind == "local" else []
 
+    def anchor_file(self, model: str) -> list[str]:
+        """The file of a model's anchors, where its row names one."""
+        anchors = self.registry.model(model).anchors
+        return [str(anchors)] if anchors else []
+
     def folder_state(self, dataset: str) -> str:
         """For `local`, a hash that changes with the files of its image folder; else empty."""
         return self._local_state if self.registry.dataset(dataset).kind == "local" else ""

@@ -32,12 +32,15 @@ class HeadDecoding:
     """What turns heads into boxes.
 
     anchors: float32 [A, 4], ymin xmin ymax xmax, normalised. box_coder: the divisors of ty, tx, th, tw.
-    nms: thresholds and the number of boxes.
+    nms: thresholds and the number of boxes. class_ids: int64, COCO's id of each class of the network by its
+    number (for heads, by column), 0 for none; None where the numbers are COCO's ids. A graph that finishes its
+    boxes needs no more than class_ids.
     """
 
     anchors: Float32
     box_coder: tuple[float, ...]
     nms: NmsSettings
+    class_ids: Int64 | None = None
 
 
 def detections_of(
@@ -51,13 +54,14 @@ def detections_of(
     Args:
         output: what the network returned for N images (rows beyond the given sizes are filling).
         sizes: width and height in pixels of the stored images.
-        decoding: needed for heads.
+        decoding: needed for heads, and where classes are not numbered as COCO does.
 
     Raises:
-        UserError: a number is NaN or infinite, or the heads do not fit the anchors.
+        UserError: a number is NaN or infinite, or the heads do not fit the anchors or the class ids.
     """
     if isinstance(output, Finished):
-        return [_finished(output, index, size) for index, size in enumerate(sizes)]
+        class_ids = decoding.class_ids if decoding else None
+        return [_finished(output, index, size, class_ids) for index, size in enumerate(sizes)]
     assert decoding is not None, "heads need anchors"
     _check_heads(output, decoding.anchors)
     return [_suppressed(output, index, size, decoding) for index, size in enumerate(sizes)]
@@ -80,14 +84,43 @@ def _check_heads(output: Heads, anchors: Float32) -> None:
         raise UserError(NOT_FINITE)
 
 
+def _in_coco(scores: Float32, class_ids: Int64) -> tuple[Float32, Int64]:
+    """Scores [A, K + 1] of the classes that COCO has, behind a column for the background, and their ids [K + 1]."""
+    if scores.shape[1] != len(class_ids):
+        raise UserError(
+            f"The network scores {scores.shape[1]} classes, but there are {len(class_ids)} class ids. "
+            "Give an id for each."
+        )
+    columns = np.flatnonzero(class_ids)
+    if np.array_equal(columns, np.arange(1, len(class_ids))):
+        return scores, class_ids
+    chosen = np.zeros((len(scores), len(columns) + 1), np.float32)
+    chosen[:, 1:] = scores[:, columns]
+    return chosen, np.concatenate([[0], class_ids[columns]])
+
+
 def _suppressed(output: Heads, index: int, size: tuple[int, int], decoding: HeadDecoding) -> Found:
-    kept = suppress(output.encodings[index], output.scores[index], decoding.anchors, decoding.box_coder, decoding.nms)
-    return Found(kept.class_ids, kept.scores, to_pixels(kept.corners, *size))
+    scores, class_ids = output.scores[index], decoding.class_ids
+    if class_ids is not None:
+        scores, class_ids = _in_coco(scores, class_ids)
+    kept = suppress(output.encodings[index], scores, decoding.anchors, decoding.box_coder, decoding.nms)
+    found = kept.class_ids if class_ids is None else class_ids[kept.class_ids]
+    return Found(found, kept.scores, to_pixels(kept.corners, *size))
 
 
-def _finished(output: Finished, index: int, size: tuple[int, int]) -> Found:
+def _finished(output: Finished, index: int, size: tuple[int, int], class_ids: Int64 | None) -> Found:
     count = max(int(output.counts[index]), 0)
     scores, boxes = output.scores[index, :count], output.boxes[index, :count]
     if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
         raise UserError(NOT_FINITE)
-    return Found(output.class_ids[index, :count], scores, to_pixels(boxes, *size))
+    found = output.class_ids[index, :count]
+    if class_ids is not None:
+        if not ((found >= 0) & (found < len(class_ids))).all():
+            raise UserError(
+                f"The network gives the class number {found.max()}, but there are {len(class_ids)} class ids. "
+                "Give an id for each."
+            )
+        found = class_ids[found]
+        known = found > 0
+        found, scores, boxes = found[known], scores[known], boxes[known]
+    return Found(found, scores, to_pixels(boxes, *size))

@@ -14,6 +14,10 @@ from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 # Up to this many images of a dataset are fetched one by one; for more, the whole archive is.
 SINGLE_IMAGES = 1000
 
+BoxCoder = tuple[float, float, float, float]
+# faster_rcnn_box_coder of every pipeline of the TensorFlow detection zoos.
+FASTER_RCNN: BoxCoder = (10.0, 10.0, 5.0, 5.0)
+
 Row = TypeVar("Row")
 
 
@@ -63,7 +67,7 @@ class HeadLayout:
     image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB.
     box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw.
     class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background.
-    anchors: constant node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "" for the standard 1917.
+    anchors: node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "": a file of the row, or the standard 1917.
     box_coder: the divisors of ty, tx, th, tw.
     """
 
@@ -73,7 +77,7 @@ class HeadLayout:
     anchors: str = ""
     scale: float = MOBILENET_SSD.scale
     offset: float = MOBILENET_SSD.offset
-    box_coder: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    box_coder: BoxCoder = FASTER_RCNN
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,11 @@ class ModelRow:
     format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `tflite`, `onnx`.
     heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
     given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
-    input: for `tflite` and `onnx` what the file is fed where its input is not of uint8 pixels.
+    input, box_coder: of `tflite` and `onnx`; what the file is fed where its input is not of uint8 pixels, and the
+        divisors of ty, tx, th, tw.
+    anchors: a file of the anchors of heads, where no node has them and they are not the standard 1917.
+    class_ids: COCO's id of each class in the order in which the model numbers them, from 0; 0 for what is no
+        class of COCO, as the background. Empty where the model's numbers are COCO's ids.
     held_out: None where the whole of every dataset was held out from training, or nothing is known of it.
     """
 
@@ -131,6 +139,9 @@ class ModelRow:
     graph_nms: GraphNms = field(default_factory=GraphNms)
     given: tuple[str, str] | None = None
     input: Normalisation = MOBILENET_SSD
+    box_coder: BoxCoder = FASTER_RCNN
+    anchors: Path | None = None
+    class_ids: tuple[int, ...] = ()
     references: tuple[str, ...] = ()
     held_out: HeldOut | None = None
     expected: tuple[Expected, ...] = ()
@@ -139,6 +150,11 @@ class ModelRow:
     def normalisation(self) -> Normalisation:
         """What the model's own file is fed where its input is not of uint8 pixels."""
         return Normalisation(self.heads.scale, self.heads.offset) if self.heads else self.input
+
+    @property
+    def coder(self) -> BoxCoder:
+        """The divisors of ty, tx, th, tw."""
+        return self.heads.box_coder if self.heads else self.box_coder
 
     def without_words(self) -> ModelRow:
         """The row without what only the report says: what is left decides about artifacts."""
@@ -249,11 +265,12 @@ _MISPLACED = {
     "heads": "a finished file is not cut; state what it is fed as `input: {scale, offset}`",
     "given": "it is for finished .tflite and .onnx files; leave it out",
     "input": "state it as `heads.scale` and `heads.offset`",
+    "box_coder": "state it as `heads.box_coder`",
 }
 
 
 def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRow:
-    for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input"):
+    for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input", "box_coder"):
         if key in row:
             raise UserError(
                 f"{file}: models.{name}.{key} means nothing for the format {row['format']}: {_MISPLACED[key]}."
@@ -269,6 +286,8 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
     heads = dict(row.get("heads", {}))
     if "box_coder" in heads:
         heads["box_coder"] = tuple(heads["box_coder"])
+    if "anchors" in row:
+        _check_anchors_are_used(name, row, file)
     return ModelRow(
         name=name,
         title=row["title"],
@@ -281,10 +300,44 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
         graph_nms=GraphNms(**row.get("graph_nms", {})),
         given=tuple(row["given"]) if "given" in row else None,
         input=Normalisation(**row["input"]) if "input" in row else MOBILENET_SSD,
+        box_coder=tuple(row.get("box_coder", FASTER_RCNN)),
+        anchors=(file.parent / row["anchors"]).resolve() if "anchors" in row else None,
+        class_ids=_class_ids(name, row, file),
         references=tuple(row.get("references", ())),
         held_out=_held_out(name, row["held_out"], (file.parent, base)) if "held_out" in row else None,
         expected=tuple(Expected(**expected) for expected in row.get("expected", ())),
     )
+
+
+def _check_anchors_are_used(model: str, row: Mapping[str, Any], file: Path) -> None:
+    if not (file.parent / row["anchors"]).is_file():
+        raise UserError(
+            f"{file}: models.{model}.anchors is {row['anchors']}, and there is no such file beside this one."
+        )
+    if row.get("given", ["heads"])[0] == "graph":
+        raise UserError(
+            f"{file}: models.{model}.anchors means nothing for a finished graph, which has its own: leave it out."
+        )
+    if row.get("heads", {}).get("anchors"):
+        raise UserError(
+            f"{file}: models.{model} names anchors twice, as a file and as a node of its graph: leave one out."
+        )
+
+
+def _class_ids(model: str, row: Mapping[str, Any], file: Path) -> tuple[int, ...]:
+    """COCO ids from numbers and ranges such as `1-11`."""
+    ids: list[int] = []
+    for item in row.get("class_ids", ()):
+        first, last = (int(end) for end in item.split("-")) if isinstance(item, str) else (item, item)
+        if first > last:
+            raise UserError(f"{file}: models.{model}.class_ids has the range {item}, which ends before it begins.")
+        ids += range(first, last + 1)
+    if ids and "given" not in row and ids[0] != 0:
+        raise UserError(
+            f"{file}: models.{model}.class_ids begins with {ids[0]}, but the first class of a graph that is cut is the "
+            "background: begin with 0."
+        )
+    return tuple(ids)
 
 
 def _held_out(model: str, row: Mapping[str, Any], folders: Sequence[Path]) -> HeldOut:

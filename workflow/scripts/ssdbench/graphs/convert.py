@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssdbench.anchors import standard_anchors
+from ssdbench.anchors import read_anchors, standard_anchors
 from ssdbench.errors import UserError
 from ssdbench.files import sha256_file, write_bytes
 from ssdbench.frameworks import frameworks
@@ -22,6 +22,7 @@ from ssdbench.graphs.heads import (
     CLASS_SCORES,
     PIXELS,
     anchors_of,
+    check_classes,
     cut_heads,
     head_layout,
 )
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
 
 _LOG = logging.getLogger(__name__)
+
+_ROUNDED = 0.01  # an int8 output is rounded to 1/256
 
 _HEADS = (BOX_ENCODINGS, CLASS_SCORES)
 
@@ -108,7 +111,8 @@ def convert(
             "input_size": row.input_size,
             "anchors": None if made.anchors is None else made.anchors.tolist(),
             "normalisation": asdict(row.normalisation),
-            "box_coder": list(row.heads.box_coder) if row.heads else [10.0, 10.0, 5.0, 5.0],
+            "box_coder": list(row.coder),
+            "class_ids": _class_ids(row, graph_kind, framework),
             "ops": contents.ops,
             "int8_share": contents.int8_share,
             "notes": list(made.notes),
@@ -167,17 +171,45 @@ def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: 
             f"{source} is a `{session.graph_kind}` file, and the registry says `{graph_kind}`: "
             f"correct models.{row.name}.given."
         )
+    if session.input_size not in (None, row.input_size):
+        raise UserError(
+            f"{source} takes {session.input_size}x{session.input_size} pixels, and the registry says {row.input_size}: "
+            f"correct models.{row.name}.input_size."
+        )
     (output,) = check.run_all(session, pixels)
     anchors = None
     if isinstance(output, Heads):
-        anchors = standard_anchors()
-        if output.encodings.shape[1] != len(anchors):
-            raise UserError(
-                f"{source} has {output.encodings.shape[1]} anchors, and for finished files only the standard "
-                f"{len(anchors)} are known: use the frozen graph that it was made from."
-            )
+        anchors = _anchors_beside(row, source, output)
+        check_classes(output.scores.shape[2], row, source)
     record = {"compared": "nothing: the published file is used untouched; it runs", "images": len(pixels)}
     return _Made(record, anchors, ("the published file, untouched",))
+
+
+def _anchors_beside(row: ModelRow, source: Path, output: Heads) -> Float32:
+    """The anchors of a finished file, after a look at what it gives for an image."""
+    anchors = read_anchors(row.anchors) if row.anchors else standard_anchors()
+    found = output.encodings.shape[1]
+    if found != len(anchors):
+        known = f"{row.anchors} has {len(anchors)}" if row.anchors else f"the standard ones are {len(anchors)}"
+        raise UserError(
+            f"{source} gives {found} boxes, and {known}: give the anchors that the model was trained with, [A, 4] in a "
+            f".json or .npy file, as models.{row.name}.anchors."
+        )
+    low, high = output.scores.min(), output.scores.max()
+    if low < -_ROUNDED or high > 1 + _ROUNDED:
+        raise UserError(
+            f"{source} gives class scores from {low:.3g} to {high:.3g}, and 0 to 1 are needed: put the sigmoid or "
+            "softmax into the file."
+        )
+    return anchors
+
+
+def _class_ids(row: ModelRow, graph_kind: str, framework: str) -> list[int] | None:
+    """COCO ids by the class number that a session gives: TFLite's operator counts from 0, and its session adds 1."""
+    if not row.class_ids:
+        return None
+    shifted = row.given is not None and graph_kind == "graph" and framework == "tflite"
+    return [0, *row.class_ids] if shifted else list(row.class_ids)
 
 
 def _tensorflow_file(

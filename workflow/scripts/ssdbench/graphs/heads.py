@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssdbench.anchors import read_anchors, standard_anchors
 from ssdbench.errors import UserError
 from ssdbench.graphs.graphdef import import_outputs, nodes_of, run_graph, similar_names
 from ssdbench.outputs import Float32
@@ -21,6 +22,8 @@ PIXELS = "pixels"
 IMAGE = "image"
 BOX_ENCODINGS = "box_encodings"
 CLASS_SCORES = "class_scores"
+# Columns of COCO's 80 classes without their gaps, with and without background, and of its 90 without background.
+_NOT_COCO = (80, 81, 90)
 MODEL = "model"  # the scope of the nodes that are the published model's own
 
 
@@ -101,21 +104,38 @@ def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> 
     elif len(scores) != 3 or scores[1] != anchors:
         key, found = "class_scores", f"{scores} instead of [N, {anchors}, classes + 1]"
     else:
+        check_classes(scores[2], row, source)
         return
     raise UserError(f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}.")
+
+
+def check_classes(columns: int, row: ModelRow, source: Path) -> None:
+    """Make sure that each column of the class scores has its COCO id.
+
+    Raises:
+        UserError: the row gives another number of ids, or none where the columns cannot be COCO's ids.
+    """
+    if row.class_ids and columns != len(row.class_ids):
+        raise UserError(
+            f"{source} scores {columns} classes (the background counts, where it has a column), and "
+            f"models.{row.name}.class_ids has {len(row.class_ids)} ids: give one for each, 0 for the background."
+        )
+    if not row.class_ids and columns in _NOT_COCO:
+        raise UserError(
+            f"{source} scores {columns} classes, and COCO's ids are 1 to 90 with gaps, behind a background at 0: say "
+            f"which class is which as models.{row.name}.class_ids."
+        )
 
 
 def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
     """The anchors float32 [A, 4] ymin, xmin, ymax, xmax, normalised; `graph_def` is the uncut graph.
 
     Raises:
-        UserError: the named node is missing or does not hold anchors.
+        UserError: the named node or file is missing or does not hold anchors.
     """
     layout = head_layout(row)
     if not layout.anchors:
-        from ssdbench.anchors import standard_anchors
-
-        return standard_anchors()
+        return read_anchors(row.anchors) if row.anchors else standard_anchors()
     key = f"models.{row.name}.heads.anchors"
     _require_node(graph_def, layout.anchors, key, source)
     with _errors_of(source, f"cannot compute the node {layout.anchors!r} ({key})"):

@@ -1,0 +1,60 @@
+"""The README's own example of a user's models, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from e2e.conftest import QUICK
+from ssdbench.graphs.source import load_graph
+from ssdbench.registry import ModelRow, Source
+from support.own_models import write_anchors, write_onnx
+from support.project import Project
+
+pytestmark = pytest.mark.slow
+MODEL = "ssdlite_mobilenet_v2"
+
+
+def block(first_line: str) -> dict[str, Any]:
+    """The README's YAML block that begins with this line."""
+    (text,) = re.findall(rf"```yaml\n({re.escape(first_line)}.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def artifact(project: Project, kind: str, framework: str, file: str) -> Path:
+    return project.folder / f"resources/models/{MODEL}/artifacts/{kind}/{framework}/fp32/{file}"
+
+
+def test_the_readme_s_models_run_and_find_what_their_weights_find(project: Project) -> None:
+    registry, run = block("# mine/models.yaml"), block("# mine/run.yaml")
+    mine = project.folder / "mine"
+    mine.mkdir()
+    (mine / "models.yaml").write_text(yaml.safe_dump(registry))
+    heads = load_graph(
+        ModelRow("base", "", Source("local"), "frozen_graph", "", "", 300),
+        artifact(project, "heads", "tensorflow", "model.pb"),
+    )
+    write_onnx(heads, mine / "detector.onnx")
+    write_anchors(mine / "anchors.npy")
+    default = project.run(config={**QUICK, "protocols": ["graph"], "frameworks": ["tflite"], "precisions": ["fp32"]})
+    assert default.returncode == 0, default.stdout + default.stderr
+    theirs = project.summary("sample")
+    shutil.copyfile(artifact(project, "graph", "tflite", "model.tflite"), mine / "detector.tflite")
+
+    done = project.run(config={**QUICK, **run})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = project.summary("sample")
+    ours = {name: float(row["AP"]) for name, row in rows.items() if row["status"] == "ok"}
+    assert set(ours) == {("my_onnx", "heads", "onnxruntime", "fp32"), ("my_tflite", "graph", "tflite", "fp32")}
+    assert ours["my_tflite", "graph", "tflite", "fp32"] == float(theirs[MODEL, "graph", "tflite", "fp32"]["AP"])
+    wanted = project.json(f"results/sample/{MODEL}/heads/onnxruntime/fp32/metrics.json")["metrics"]["AP"]
+    # Resized twice, to 320 and then to 300 pixels, it is not quite the same network.
+    assert ours["my_onnx", "heads", "onnxruntime", "fp32"] == pytest.approx(wanted, abs=0.03)
