@@ -35,7 +35,11 @@ def run_rule_script(
     """Run workflow/scripts/<name> as a job with these fields; inputs that are None are absent."""
     job = {
         "log": [str(log)],
-        "input": {key: str(value) for key, value in inputs.items() if value is not None},
+        "input": {
+            key: [*map(str, value)] if isinstance(value, list) else str(value)
+            for key, value in inputs.items()
+            if value is not None
+        },
         "output": {key: str(value) for key, value in output.items()},
         "params": params,
         "wildcards": wildcards,

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from ssdbench.code import module_files
 from ssdbench.errors import UserError
-from ssdbench.files import sha256_files
+from ssdbench.files import read_json, sha256_files
 from ssdbench.forecast import forecast
 from ssdbench.frameworks import frameworks
 from ssdbench.host import package_versions
@@ -48,6 +48,7 @@ CELL_WORDS = "{tag}/{model}/{protocol}/{framework}/{precision}"
 CELL = f"{RESULTS}/{CELL_WORDS}"
 LOGS = "logs" if RESULTS == "results" else f"logs/{RESULTS}"
 CELL_LOGS = f"{LOGS}/{CELL_WORDS}"
+SHARD = f"{CELL}/shards/{PLAN.config.shard_images}/{{shard}}"
 ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
 PROTOCOLS = str(ROOT / "workflow/resources/protocols.yaml")
 PUBLISHED = str(ROOT / "workflow/resources/published.yaml")
@@ -74,6 +75,25 @@ def cells_of(tag, file):
     """This file of every cell of a tag that its report takes."""
     cells = PLAN.report_runs([cell for cell in PLAN.supported if cell.dataset == tag])
     return [f"{PLAN.folder(cell)}/{file}" for cell in cells]
+
+
+def tags_in_shards(wanted):
+    """Configured tags whose accuracy runs are split into shards, or those whose are not."""
+    return [tag for tag in PLAN.config.tags if PLAN.is_sharded(tag) == wanted]
+
+
+def shards_of(file):
+    """An input function: this file of every shard of a cell."""
+
+    def found(wildcards):
+        count = PLAN.image_count(wildcards.tag)
+        if count == 0:  # known when the images have been listed
+            counted = checkpoints.count_images.get(tag=wildcards.tag).output.counted
+            count = read_json(Path(counted))["images"]
+        folder = PLAN.shards(PLAN.cell(wildcards))
+        return [f"{folder}/{shard}/{file}" for shard in PLAN.shard_numbers(count)]
+
+    return found
 
 
 def card_of(wildcards):
@@ -212,4 +232,6 @@ wildcard_constraints:
     protocol=one_of(cell.name.protocol for cell in PLAN.cells),
     framework=one_of(cell.name.framework for cell in PLAN.cells),
     kind="heads|graph",
+    precision="[^/]+",  # of cells and of artifacts, whose int8 names its calibration
     round=r"\d+",
+    shard=r"\d+",

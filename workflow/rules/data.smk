@@ -81,6 +81,23 @@ rule list_images:
         "../scripts/list_images.py"
 
 
+checkpoint count_images:
+    input:
+        images=f"{RESULTS}/{{tag}}/images.json",
+    output:
+        counted=f"{RESULTS}/{{tag}}/image_count.json",
+    log:
+        f"{LOGS}/{{tag}}/count_images.log",
+    priority: 300
+    localrule: True
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+    script:
+        "../scripts/count_images.py"
+
+
 rule fetch_calibration:
     input:
         annotations="resources/datasets/{dataset}/annotations.json",

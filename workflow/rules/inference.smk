@@ -10,6 +10,8 @@ rule detect_objects:
         seen=f"{CELL}/seen.npz",
     log:
         f"{CELL_LOGS}/detect_objects.log",
+    wildcard_constraints:
+        tag=one_of(tags_in_shards(False)),
     priority: 150
     conda:
         ENVIRONMENT
@@ -23,6 +25,47 @@ rule detect_objects:
         versions=runtime_versions,
     script:
         "../scripts/detect_objects.py"
+
+
+use rule detect_objects as detect_shard with:
+    output:
+        detections=f"{SHARD}/detections.json",
+        detect=f"{SHARD}/detect.json",
+        seen=f"{SHARD}/seen.npz",
+    log:
+        f"{CELL_LOGS}/detect_shard-{PLAN.config.shard_images}-{{shard}}.log",
+    wildcard_constraints:
+        tag=one_of(tags_in_shards(True)),
+    params:
+        nms=nms_of,
+        versions=runtime_versions,
+        images=PLAN.config.shard_images,
+
+
+rule merge_shards:
+    input:
+        code=code("merge_shards.py"),
+        detections=shards_of("detections.json"),
+        detect=shards_of("detect.json"),
+        seen=shards_of("seen.npz"),
+        images=f"{RESULTS}/{{tag}}/images.json",
+    output:
+        detections=f"{CELL}/detections.json",
+        detect=f"{CELL}/detect.json",
+        seen=f"{CELL}/seen.npz",
+    log:
+        f"{CELL_LOGS}/merge_shards.log",
+    wildcard_constraints:
+        tag=one_of(tags_in_shards(True)),
+    priority: 150
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 1000 * attempt,
+        runtime=60,
+    script:
+        "../scripts/merge_shards.py"
 
 
 rule time_inference:

@@ -1,4 +1,4 @@
-"""Rule detect_objects: the detections of one cell, and how the pass went."""
+"""Rules detect_objects and detect_shard: the detections of one cell on all images or on a shard, and how it went."""
 
 import time
 from pathlib import Path
@@ -15,6 +15,7 @@ from ssdbench.progress import track
 from ssdbench.protocols import protocol
 from ssdbench.runtimes import open_session
 from ssdbench.seen import Recorder, write_seen
+from ssdbench.shards import shard_slice
 
 snakemake: Any  # given by the rule
 
@@ -32,26 +33,30 @@ def work() -> steps.Record:
     session = open_session(
         snakemake.wildcards.framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])
     )
-    recorder = Recorder(len(images.images))
+    places = slice(None)
+    if shard := snakemake.wildcards.get("shard"):
+        places = shard_slice(int(shard), snakemake.params.images)
+    records = images.images[places]
+    recorder = Recorder(len(images.images), places.start or 0)
     start = time.perf_counter()
     found = detect(
         session,
         images.folder,
-        images.images,
+        records,
         how.input_size or card["input_size"],
         how.channel_order,
         head_decoding(card, snakemake.params.nms),
         recorder,
     )
-    counted = track(found, "detecting", len(images.images))
+    counted = track(found, "detecting", len(records))
     count = write_detections(Path(snakemake.output.detections), detections(counted))
     seconds = time.perf_counter() - start
     write_seen(Path(snakemake.output.seen), recorder.result())
     return {
-        "images": len(images.images),
+        "images": len(records),
         "detections": count,
         "seconds": round(seconds, 3),
-        "images_per_second": round(len(images.images) / seconds, 2),
+        "images_per_second": round(len(records) / seconds, 2),
         "runtime": session.facts(),
         "code_sha256": sha256_files([*snakemake.input.code, *snakemake.input.runtime]),
         "versions": snakemake.params.versions,

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_known_args(arguments)[0]
 
     def work() -> None:
-        records = [Path(record) for record in plan_of(options.configfile, options.config).records]
+        plan = plan_of(options.configfile, options.config)
+        records = [Path(record) for record in (*plan.records, *plan.shard_records)]
         failed = [path for path in records if path.is_file() and must_go(path)]
         for path in failed:
             if not options.dry_run:

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import exit_code
-from ssdbench.forecast import Forecast, forecast, image_count
+from ssdbench.forecast import Forecast, forecast
 from ssdbench.host import available_cores
 from ssdbench.plan import Plan
 
@@ -24,7 +24,7 @@ def describe(plan: Plan, cost: Forecast) -> str:
     table = tabulate(
         rows, ["dataset", "model", "protocol", "framework", "precision", ""], maxcolwidths=[None] * 5 + [60]
     )
-    images = ", ".join(f"{tag} ({image_count(plan, tag) or 'as annotated'})" for tag in plan.tags)
+    images = ", ".join(f"{tag} ({plan.image_count(tag) or 'as annotated'})" for tag in plan.tags)
     downloads = [
         f"  {download.name}: {f'{download.size / 1e6:,.1f} MB' if download.size else 'size not known'}"
         for download in cost.downloads

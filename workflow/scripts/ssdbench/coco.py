@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 from ssdbench.errors import UserError
 from ssdbench.files import atomic_path, read_json, write_json
 
+_PIECE = 1 << 20  # bytes copied at once
 _LARGEST_ID = 2**53  # pycocotools passes ids through float64
 _LARGEST_LENGTH = 1e9
 
@@ -174,6 +175,30 @@ def write_detections(path: Path, rows: Iterable[Detection]) -> int:
             count += 1
         file.write("\n]\n")
     return count
+
+
+def join_detections(path: Path, parts: Sequence[Path]) -> None:
+    """Write the detections of several files of `write_detections` to one, as it would have written all at once.
+
+    Nothing is parsed, so memory does not grow with them.
+    """
+    opening, closing = b"[", b"\n]\n"
+    with atomic_path(path) as temporary, temporary.open("wb") as joined:
+        joined.write(opening)
+        is_first = True
+        for part in parts:
+            left = part.stat().st_size - len(opening) - len(closing)
+            if left <= 0:  # no detections
+                continue
+            joined.write(b"" if is_first else b",")
+            is_first = False
+            with part.open("rb") as file:
+                file.seek(len(opening))
+                while left:
+                    piece = file.read(min(left, _PIECE))
+                    joined.write(piece)
+                    left -= len(piece)
+        joined.write(closing)
 
 
 def read_detections(path: Path) -> Iterator[Detection]:

@@ -82,6 +82,7 @@ class Config:
     registries: tuple[Path, ...]
     mirror: str
     results_dir: str
+    shard_images: int
     absent: str
     tags: Mapping[str, Tag]
 
@@ -135,6 +136,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         registries=tuple(Path(file) for file in full["registries"]),
         mirror=full["mirror"].rstrip("/"),
         results_dir=results_dir.as_posix(),
+        shard_images=full["shard_images"],
         absent=full["absent"],
         tags={text: parse_tag(text) for text in (*datasets, *(cell.dataset for cell in published))},
     )

@@ -25,7 +25,6 @@ _BYTES_OF_ANNOTATIONS = 150_000_000
 # Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
 _CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
 _EVALUATE_PER_IMAGE = 0.015
-_SAMPLE_IMAGES = 96
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,23 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     ]
     fetched = [download for download in downloads if download is not None]
     open_cells = [cell for cell in plan.supported if not Path(plan.folder(cell), "run.json").exists()]
-    images = {tag: image_count(plan, tag) for tag in plan.tags}
+    images = {tag: plan.image_count(tag) for tag in plan.tags}
     cards = {plan.card(cell): cell for cell in open_cells}
     new_cards = [cell for card, cell in cards.items() if not Path(card).exists()]
+    # A cell's run in shards leaves their files beside the merged ones, and each shard loads the model.
+    shards = {tag: _shards(plan, tag) for tag in plan.tags}
     disk = (
         2 * sum(download.size or 0 for download in fetched)
         + (_BYTES_OF_ANNOTATIONS if any("annotations" in download.name for download in fetched) else 0)
         + _BYTES_PER_ARTIFACT * len(new_cards)
-        + sum(100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN for cell in open_cells)
+        + sum(
+            (100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN) * (2 if shards[cell.dataset] else 1)
+            for cell in open_cells
+        )
     )
     parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
-        images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE) + 4 * _PER_JOB
+        images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE)
+        + (4 + 2 * shards[cell.dataset]) * _PER_JOB
         for cell in open_cells
     )
     timing = plan.config.timing
@@ -80,17 +85,9 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     return Forecast(tuple(fetched), disk, shutil.disk_usage(Path.cwd()).free, parallel / cores + serial)
 
 
-def image_count(plan: Plan, tag: str) -> int:
-    """How many images a tag stands for; for `local` 0 where only its annotations could tell."""
-    parsed = plan.config.tags[tag]
-    row = plan.dataset(tag)
-    if parsed.count:
-        return parsed.count
-    if parsed.rule == "ids":
-        return len(plan.config.id_files.get(parsed.ids, ()))
-    if row.kind == "sample":
-        return _SAMPLE_IMAGES
-    return row.images.count if row.images else 0
+def _shards(plan: Plan, tag: str) -> int:
+    """How many shards a tag's accuracy runs are split into; 0 where they are not, or where it is not known yet."""
+    return len(plan.shard_numbers(plan.image_count(tag))) if plan.is_sharded(tag) else 0
 
 
 def _models(plan: Plan) -> list[str]:
@@ -119,7 +116,7 @@ def _dataset_downloads(plan: Plan) -> list[Download]:
         if row.annotations and not Path(plan.annotations(row.name)).exists():
             downloads[row.annotations.file.name] = Download(row.annotations.file.name, row.annotations.file.size)
         if not Path(plan.image_list(tag)).exists():
-            download = _images_download(row, plan.config.tags[tag], image_count(plan, tag))
+            download = _images_download(row, plan.config.tags[tag], plan.image_count(tag))
             downloads[download.name] = download
         calibration = plan.calibration_list(row.name)
         needs_calibration = any(

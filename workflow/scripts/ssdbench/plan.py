@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Expected, HeldOut, Registry
 from ssdbench.tags import Tag
+
+SAMPLE_IMAGES = 96  # of the embedded sample
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ class Plan:
         ]
 
     @property
+    def shard_records(self) -> list[str]:
+        """The records of shards that are there."""
+        sharded = (cell for cell in self.supported if self.is_sharded(cell.dataset))
+        return [str(record) for cell in sharded for record in sorted(Path(self.shards(cell)).glob("*/detect.json"))]
+
+    @property
     def products(self) -> list[str]:
         """Every file that a run is asked for by name, so that one that was deleted is made again.
 
@@ -121,6 +130,31 @@ class Plan:
     def dataset(self, tag: str) -> DatasetRow:
         """The registry row of a tag's dataset."""
         return self.registry.dataset(self.config.tags[tag].name)
+
+    def image_count(self, tag: str) -> int:
+        """How many images a tag stands for; 0 where only a look at the files of `local` could tell."""
+        parsed = self.config.tags[tag]
+        row = self.dataset(tag)
+        if parsed.count:
+            return parsed.count
+        if parsed.rule == "ids":
+            return len(self.config.id_files.get(parsed.ids, ()))
+        if row.kind == "sample":
+            return SAMPLE_IMAGES
+        return row.images.count if row.images else 0
+
+    def is_sharded(self, tag: str) -> bool:
+        """Whether the accuracy runs over a tag's images are split into shards."""
+        size, count = self.config.shard_images, self.image_count(tag)
+        return size > 0 and (count == 0 or count > size)
+
+    def shard_numbers(self, count: int) -> range:
+        """The numbers, from 1, of the shards that so many images make."""
+        return range(1, math.ceil(count / self.config.shard_images) + 1)
+
+    def shards(self, name: CellName) -> str:
+        """The folder of a cell's shards; those of another size lie beside it."""
+        return f"{self.folder(name)}/shards/{self.config.shard_images}"
 
     def annotations(self, dataset: str) -> str:
         """Path of a dataset's instances file; empty for `local` where none was given."""

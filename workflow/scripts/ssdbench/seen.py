@@ -39,9 +39,10 @@ class SeenCell:
 class Recorder:
     """Takes down what a session is fed and gives, image by image, in the order of the list."""
 
-    def __init__(self, count: int) -> None:
-        """count: of the images to come; the heads are taken of images spread evenly over them."""
-        self._count = count
+    def __init__(self, count: int, first: int = 0) -> None:
+        """count: of the list's images; the heads are taken of images spread evenly over them. first: the place in
+        the list of the first image that comes."""
+        self._count, self._first = count, first
         self._kept: frozenset[int] = frozenset()
         self._ids: list[int] = []
         self._pixels: list[bytes] = []
@@ -50,12 +51,12 @@ class Recorder:
 
     def add(self, image_id: int, pixels: UInt8, output: Heads | Finished) -> None:
         """pixels: uint8 [S, S, 3], as fed. output: of this image alone, N = 1."""
-        index = len(self._ids)
+        index = self._first + len(self._ids)
         self._ids.append(image_id)
         self._pixels.append(bytes.fromhex(pixel_hash(pixels)))
         if not isinstance(output, Heads):
             return
-        if index == 0:
+        if not self._kept:
             fitting = _MOST_BYTES // (output.encodings.nbytes + output.scores.nbytes)
             self._kept = frozenset(spread(self._count, max(min(fitting, _MOST_IMAGES), 1)))
         if index in self._kept:
@@ -71,6 +72,18 @@ class Recorder:
             encodings=_joined([heads.encodings for heads in self._heads]),
             scores=_joined([heads.scores for heads in self._heads]),
         )
+
+
+def join_seen(parts: Sequence[SeenCell]) -> SeenCell:
+    """What a cell saw of a list whose parts were seen one after the other."""
+    with_heads = [part for part in parts if len(part.heads_ids)]
+    return SeenCell(
+        image_ids=np.concatenate([part.image_ids for part in parts]),
+        pixels=np.concatenate([part.pixels for part in parts]),
+        heads_ids=np.concatenate([part.heads_ids for part in parts]),
+        encodings=_joined([part.encodings for part in with_heads]),
+        scores=_joined([part.scores for part in with_heads]),
+    )
 
 
 def pixel_hash(pixels: UInt8) -> str:

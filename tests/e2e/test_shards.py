@@ -1,0 +1,58 @@
+"""Accuracy runs in shards on real images: detections and metrics are those of one run, byte by byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from e2e.conftest import LOCAL
+from support.project import Project
+
+pytestmark = pytest.mark.slow
+CELL = "ssdlite_mobilenet_v2/heads/{}/fp32"
+FRAMEWORKS = ["tensorflow", "tflite", "onnxruntime"]
+
+
+def files(project: Project, results: str, framework: str) -> dict[str, bytes]:
+    folder = project.folder / results / "local" / CELL.format(framework)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["log"]  # lies in the folder of the run's logs
+    return {
+        **{name: (folder / name).read_bytes() for name in ("detections.json", "seen.npz")},
+        "metrics.json": json.dumps(metrics).encode(),
+    }
+
+
+def test_shards_merge_to_the_bytes_of_one_run_and_a_failed_one_is_made_again(
+    project: Project, environment: dict[str, str]
+) -> None:
+    common = {**LOCAL, "precisions": ["fp32"]}
+    whole = {**common, "results_dir": "results_whole"}
+    sharded = {**common, "results_dir": "results_sharded", "shard_images": 33}
+    for config in (whole, sharded):
+        targets = [f"{config['results_dir']}/local/{CELL.format(name)}/metrics.json" for name in FRAMEWORKS]
+        done = project.run(*targets, config=config, environment=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    for name in FRAMEWORKS:
+        assert files(project, "results_sharded", name) == files(project, "results_whole", name)
+    folder = project.folder / "results_sharded/local" / CELL.format("tflite")
+    assert json.loads((folder / "detect.json").read_text())["shards"][3]["images"] == 130 - 3 * 33
+    assert sorted(path.name for path in (folder / "shards/33").iterdir()) == ["1", "2", "3", "4"]
+    assert not (project.folder / "results_whole/local" / CELL.format("tflite") / "shards").exists()
+
+    spoil(folder / "shards/33/2/detect.json")
+    spoil(folder / "detect.json")
+    file = str(project.folder / "test_config.yaml")
+    project.script("forget_failed.py", "--configfile", file, environment=environment)
+    jobs = project.dry_run(
+        str(folder.relative_to(project.folder) / "metrics.json"), config=sharded, environment=environment
+    )
+    assert (jobs["detect_shard"], jobs["merge_shards"], jobs["evaluate_detections"]) == (1, 1, 1)
+
+
+def spoil(record: Path) -> None:
+    """Make a record one of a failed step."""
+    record.write_text(json.dumps({"status": "failed", "reason": "made so", "log": ""}))

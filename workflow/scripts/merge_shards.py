@@ -1,0 +1,36 @@
+"""Rule merge_shards: the shards of a cell's accuracy run as one run; one that failed fails the cell."""
+
+from pathlib import Path
+from typing import Any
+
+from ssdbench import steps
+from ssdbench.coco import join_detections, read_image_list, write_detections
+from ssdbench.files import read_json
+from ssdbench.seen import Recorder, join_seen, read_seen, write_seen
+from ssdbench.shards import check_complete, merged_record
+
+snakemake: Any  # given by the rule
+
+
+def work() -> steps.Record:
+    images = read_image_list(Path(snakemake.input.images))
+    seen = join_seen([read_seen(Path(path)) for path in snakemake.input.seen])
+    check_complete(seen.image_ids, images)
+    record = merged_record([read_json(Path(path)) for path in snakemake.input.detect])
+    join_detections(Path(snakemake.output.detections), [Path(path) for path in snakemake.input.detections])
+    write_seen(Path(snakemake.output.seen), seen)
+    return record
+
+
+count = len(snakemake.input.detect)
+steps.record(
+    snakemake.log[0],
+    snakemake.output.detect,
+    work,
+    needs={f"shard {number} of {count}": path for number, path in enumerate(snakemake.input.detect, start=1)},
+)
+# Snakemake wants every output, also of a cell that failed; its status says that these mean nothing.
+if not Path(snakemake.output.detections).exists():
+    write_detections(Path(snakemake.output.detections), [])
+if not Path(snakemake.output.seen).exists():
+    write_seen(Path(snakemake.output.seen), Recorder(0).result())
