@@ -24,7 +24,15 @@ from e2e.conftest import LOCAL
 from ssdbench.artifacts import open_artifact
 from ssdbench.bootstrap import compare, draw, from_record
 from ssdbench.causes import usual_causes
-from ssdbench.coco import Detection, ImageRecord, read_annotations, read_detections, read_image_list, write_detections
+from ssdbench.coco import (
+    Detection,
+    Detections,
+    ImageRecord,
+    read_annotations,
+    read_detections,
+    read_image_list,
+    write_detections,
+)
 from ssdbench.diagnosis import ExpectedAP, Run, explain_low, images_to_try, run_changed
 from ssdbench.files import read_json
 from ssdbench.host import host_facts, int8_saturates
@@ -223,7 +231,7 @@ def test_a_cell_as_it_is_made_differs_by_noise_or_what_int8_allows(healthy: Proj
 
 
 def found(one: Outcome, ids: Iterable[int]) -> dict[int, Found]:
-    return found_by_image(one.rows, list(ids))
+    return found_by_image(Detections.of(one.rows), list(ids))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +249,7 @@ def test_noise_on_the_weights_is_not_lost(
     reference = of_run(healthy, REFERENCE)
     cell = outcome(healthy, ONNX, model=perturbed(healthy, share))
 
-    matches = match(read_annotations(coco_sample.annotations), cell.rows, ids)
+    matches = match(read_annotations(coco_sample.annotations), Detections.of(cell.rows), ids)
     drawn = from_record(read_json(healthy.folder / CELLS / REFERENCE / "replicates.json"))
     comparison = compare(drawn, draw(matches))
     ladder = ladder_of(precision, cell.seen, reference.seen, found(cell, ids), found(reference, ids))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ssdbench import bootstrap
 from ssdbench.bootstrap import METRICS, Draws, Interval, compare, draw, verdict
-from ssdbench.coco import Annotation, Annotations, Detection, read_annotations
+from ssdbench.coco import Annotation, Annotations, Detection, Detections, read_annotations
 from ssdbench.matching import match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 
@@ -30,7 +30,7 @@ def pycocotools_metrics(truth: Annotations, found: Sequence[Detection]) -> Any:
 
 
 def drawn_from(truth: Annotations, found: Sequence[Detection], replicates: int, seed: int = 0) -> Draws:
-    return draw(match(truth, found, [image.id for image in truth.images]), replicates, seed)
+    return draw(match(truth, Detections.of(found), [image.id for image in truth.images]), replicates, seed)
 
 
 def repeated(truth: Annotations, found: Sequence[Detection], times: Sequence[int]) -> Case:

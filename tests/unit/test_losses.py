@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 
 import pytest
 
-from ssdbench.coco import Annotation, Annotations, Category, Detection, ImageRecord
+from ssdbench.coco import Annotation, Annotations, Category, Detection, Detections, ImageRecord
 from ssdbench.losses import ObjectScores, image_disagreements, image_losses
 from ssdbench.per_image import found_by_image
+from ssdbench.postprocess import Found
 from support.real_detections import real_detections, real_truth
 
 BOX = (100.0, 100.0, 100.0, 100.0)
@@ -24,6 +26,10 @@ TRUTH = Annotations(
 )
 
 
+def by_image(rows: Iterable[Detection], ids: Sequence[int]) -> dict[int, Found]:
+    return found_by_image(Detections.of(rows), ids)
+
+
 def test_the_image_that_lost_most_comes_first_with_its_objects() -> None:
     reference = [Detection(1, 1, BOX, 0.75), Detection(1, 2, BOX, 0.5), Detection(2, 1, BOX, 0.25)]
     cell = [
@@ -34,7 +40,7 @@ def test_the_image_that_lost_most_comes_first_with_its_objects() -> None:
     ]
 
     ids = [1, 2, 3]
-    first, second, third = image_losses(TRUTH, found_by_image(reference, ids), found_by_image(cell, ids))
+    first, second, third = image_losses(TRUTH, by_image(reference, ids), by_image(cell, ids))
 
     assert (first.image_id, first.lost, first.truths) == (1, 0.75, 2)
     assert (first.found_by_reference, first.found_by_cell) == (2, 1)
@@ -49,14 +55,14 @@ def test_a_confident_find_weighs_more_than_many_faint_ones() -> None:
     truth = replace(TRUTH, annotations=(TRUTH.annotations[0], *faint))
     reference = [Detection(1, 1, BOX, 0.9), *(Detection(2, 1, row.bbox, 0.05) for row in faint)]
 
-    losses = image_losses(truth, found_by_image(reference, [2, 1]), found_by_image([], [2, 1]))
+    losses = image_losses(truth, by_image(reference, [2, 1]), by_image([], [2, 1]))
     assert [loss.image_id for loss in losses] == [1, 2]
 
 
 def test_the_same_detections_lose_nothing_and_exchanged_ones_the_opposite() -> None:
     truth = real_truth()
     ids = [image.id for image in truth.images]
-    fp32, int8 = (found_by_image(real_detections(name), ids) for name in ("tensorflow/fp32", "tflite/int8"))
+    fp32, int8 = (by_image(real_detections(name), ids) for name in ("tensorflow/fp32", "tflite/int8"))
 
     assert {(loss.lost, loss.objects) for loss in image_losses(truth, fp32, fp32)} == {(0.0, ())}
     there = {loss.image_id: loss.lost for loss in image_losses(truth, fp32, int8)}
@@ -66,12 +72,10 @@ def test_the_same_detections_lose_nothing_and_exchanged_ones_the_opposite() -> N
 
 
 def test_a_threshold_loses_what_was_found_below_it_and_nothing_else() -> None:
-    truth, rows = real_truth(), real_detections("tensorflow/fp32")
+    truth, rows = real_truth(), Detections.of(real_detections("tensorflow/fp32"))
     ids = [image.id for image in truth.images]
 
-    losses = image_losses(
-        truth, found_by_image(rows, ids), found_by_image([row for row in rows if row.score > 0.3], ids)
-    )
+    losses = image_losses(truth, found_by_image(rows, ids), found_by_image(rows[rows.score > 0.3], ids))
 
     changed = [one for loss in losses for one in loss.objects]
     assert len(changed) > 20
@@ -92,7 +96,7 @@ def test_without_truth_the_image_with_the_most_disagreement_comes_first() -> Non
         Detection(2, 2, (300, 300, 50, 50), 0.125),  # both too faint to count
         Detection(3, 1, BOX, 0.9),
     ]
-    found, other = found_by_image(reference, [1, 2, 3]), found_by_image(cell, [1, 2, 3])
+    found, other = by_image(reference, [1, 2, 3]), by_image(cell, [1, 2, 3])
 
     first, second = image_disagreements(found, other)
 

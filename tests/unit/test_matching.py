@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ssdbench.coco import Annotation, Annotations, Detection, read_annotations
+from ssdbench.coco import Annotation, Annotations, Detection, Detections, read_annotations
 from ssdbench.matching import Matches, match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 
@@ -43,7 +43,7 @@ def theirs(entry: dict[str, Any] | None) -> dict[str, list[Any]]:
 
 
 def assert_same(truth: Annotations, found: Sequence[Detection], image_ids: Sequence[int]) -> None:
-    matches = match(truth, found, image_ids)
+    matches = match(truth, Detections.of(found), image_ids)
     evaluator = pycocotools_evaluation(truth, found, image_ids)
     entries = iter(evaluator.evalImgs)
     for category in range(len(evaluator.params.catIds)):
@@ -72,7 +72,7 @@ def test_of_two_objects_overlapped_alike_the_last_is_taken() -> None:
     found = [Detection(1, 1, between, 0.9), Detection(1, 1, on_the_last, 0.5)]
 
     assert_same(truth, found, [1])
-    matches = match(truth, found, [1])
+    matches = match(truth, Detections.of(found), [1])
     assert set(matches.match_detection[matches.match_iou == 5].tolist()) == {0}  # at .75 the second finds nothing left
 
 
@@ -81,17 +81,17 @@ def test_a_category_has_a_hundred_detections_an_image() -> None:
     found = [Detection(1, 1 + n % 2, (0, 0, 50, 50), 0.001 * n) for n in range(240)]
 
     assert_same(truth, found, [1])
-    assert np.bincount(match(truth, found, [1]).detection_category).tolist() == [100, 100]
+    assert np.bincount(match(truth, Detections.of(found), [1]).detection_category).tolist() == [100, 100]
 
 
 def test_detections_are_ranked_across_images_by_score_then_image() -> None:
     found = [Detection(image, 1, (0, 0, 9, 9), score) for image, score in ((2, 0.5), (1, 0.2), (1, 0.5), (2, 0.9))]
 
-    assert match(invented_truth(2, 1, []), found, [1, 2]).detection_image.tolist() == [1, 0, 1, 0]
+    assert match(invented_truth(2, 1, []), Detections.of(found), [1, 2]).detection_image.tolist() == [1, 0, 1, 0]
 
 
 def test_nothing_found_and_nothing_to_find() -> None:
-    matches = match(invented_truth(2, 1, []), [], [1, 2])
+    matches = match(invented_truth(2, 1, []), Detections.of([]), [1, 2])
 
     assert matches.image_ids.tolist() == [1, 2]
     assert matches.inside.shape == (4, 0)

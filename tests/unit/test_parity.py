@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssdbench.anchors import standard_anchors
+from ssdbench.coco import Detections
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.outputs import Heads
@@ -139,8 +140,8 @@ def test_a_precision_may_be_off_by_as_much_as_its_kind_is(share: float, allowed:
 
 def test_real_int8_detections_are_within_int8_and_not_within_fp32() -> None:
     ids = [image.id for image in real_truth().images]
-    fp32 = found_by_image(real_detections("tensorflow/fp32"), ids)
-    int8 = found_by_image(real_detections("tflite/int8"), ids)
+    fp32 = found_by_image(Detections.of(real_detections("tensorflow/fp32")), ids)
+    int8 = found_by_image(Detections.of(real_detections("tflite/int8")), ids)
     departures = {}
     for precision in ("fp32", "fp16", "int8"):
         ladder = Ladder(precision)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from ssdbench.coco import read_annotations, write_detections
+from ssdbench.coco import Detections, read_annotations, write_detections
 from ssdbench.evaluation import evaluate
 from ssdbench.parts import evaluate_parts
 from ssdbench.tags import read_ids
@@ -22,7 +22,7 @@ def held_out() -> list[int]:
 
 
 def test_each_part_has_the_ap_that_pycocotools_gives_for_its_images(coco_sample, tmp_path: Path) -> None:
-    truth, found = read_annotations(coco_sample.annotations), real_detections("tensorflow/fp32")
+    truth, found = read_annotations(coco_sample.annotations), Detections.of(real_detections("tensorflow/fp32"))
     parts = evaluate_parts(truth, found, truth.images, held_out(), 50, 0)
     ids = {"held_out": [], "seen": []}
     for image in truth.images:
@@ -40,7 +40,7 @@ def test_each_part_has_the_ap_that_pycocotools_gives_for_its_images(coco_sample,
 
 
 def test_a_part_without_images_is_none_and_there_is_no_gap() -> None:
-    truth, found = real_truth(), real_detections("tensorflow/fp32")
+    truth, found = real_truth(), Detections.of(real_detections("tensorflow/fp32"))
     images = [replace(image, file_name=f"{image.id:012d}.jpg") for image in truth.images]
     parts = evaluate_parts(truth, found, images, [], 5, 0)
     assert parts["held_out"] is None and parts["gap"] is None
@@ -48,5 +48,5 @@ def test_a_part_without_images_is_none_and_there_is_no_gap() -> None:
 
 
 def test_images_that_do_not_go_by_coco_names_are_not_split() -> None:
-    truth, found = real_truth(), real_detections("tensorflow/fp32")
+    truth, found = real_truth(), Detections.of(real_detections("tensorflow/fp32"))
     assert set(evaluate_parts(truth, found, truth.images, held_out(), 5, 0).values()) == {None}

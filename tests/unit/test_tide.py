@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.coco import Annotation, Annotations, Category, Detection, ImageRecord, read_annotations, read_detections
+from ssdbench.coco import (
+    Annotation,
+    Annotations,
+    Category,
+    Detection,
+    Detections,
+    ImageRecord,
+    read_annotations,
+    read_detections,
+)
 from ssdbench.tide import ERRORS, TideErrors, tide_errors
 from support import tidecv_figures
 from support.real_detections import CELLS, figures_of_tidecv, real_detections, real_truth
@@ -47,7 +56,7 @@ def assert_equal(ours: TideErrors, theirs: dict[str, dict[str, float]]) -> None:
 def test_it_equals_tidecv_on_real_detections(cell: str) -> None:
     truth = real_truth()
 
-    errors = tide_errors(truth, real_detections(cell), [image.id for image in truth.images])
+    errors = tide_errors(truth, Detections.of(real_detections(cell)), [image.id for image in truth.images])
 
     assert_equal(errors, figures_of_tidecv(cell))
     assert min(errors.counts.values()) > 10  # all six kinds are there
@@ -65,13 +74,13 @@ def test_it_equals_tidecv_on_real_detections(cell: str) -> None:
     ],
 )
 def test_each_error_is_what_the_paper_calls_it(detection: Detection, counts: dict[str, int]) -> None:
-    errors = tide_errors(truth_of((1, CAT, HERE)), [detection], [1, 2])
+    errors = tide_errors(truth_of((1, CAT, HERE)), Detections.of([detection]), [1, 2])
 
     assert errors.counts == counts
 
 
 def test_putting_the_only_error_right_gives_all_of_ap() -> None:
-    errors = tide_errors(truth_of((1, CAT, HERE)), [Detection(1, CAT, (140, 100, 100, 100), 0.9)], [1])
+    errors = tide_errors(truth_of((1, CAT, HERE)), Detections.of([Detection(1, CAT, (140, 100, 100, 100), 0.9)]), [1])
 
     assert errors.ap50 == 0
     assert errors.cost == pytest.approx(dict.fromkeys(ERRORS, 0.0) | {"localisation": 1.0})
@@ -85,7 +94,7 @@ def test_a_second_box_on_an_object_is_a_duplicate_and_boxes_in_a_crowd_cost_noth
         Detection(1, CAT, (310, 110, 50, 50), 0.9),  # would cost AP, were it not in the crowd
     ]
 
-    errors = tide_errors(truth_of((1, CAT, HERE), crowds=[(1, CAT, crowd)]), rows, [1])
+    errors = tide_errors(truth_of((1, CAT, HERE), crowds=[(1, CAT, crowd)]), Detections.of(rows), [1])
 
     assert errors.ap50 == pytest.approx(1.0)
     assert (errors.counts["duplicate"], errors.counts["background"]) == (1, 1)
@@ -96,7 +105,7 @@ def test_a_hundred_detections_of_an_image_count_and_other_images_do_not() -> Non
     crowd_out = [Detection(1, DOG, (400, 300, 50, 50), 0.9)] * 100
     rows = [*crowd_out, Detection(1, CAT, HERE, 0.1), Detection(3, CAT, HERE, 0.9)]
 
-    errors = tide_errors(truth_of((1, CAT, HERE), (3, CAT, HERE)), rows, [1, 2])
+    errors = tide_errors(truth_of((1, CAT, HERE), (3, CAT, HERE)), Detections.of(rows), [1, 2])
 
     assert errors.counts == only("background", 100) | {"missed": 1}
 
@@ -106,15 +115,15 @@ def test_equal_scores_in_their_order_leave_the_cost_of_an_error_whole() -> None:
     rows = [Detection(1, CAT, HERE, 0.5), Detection(2, CAT, HERE, 0.5), Detection(3, CAT, HERE, 0.5)]
     truth = truth_of((1, CAT, HERE), (3, CAT, HERE), (3, DOG, HERE))
 
-    errors = tide_errors(truth, rows, [1, 2, 3])
+    errors = tide_errors(truth, Detections.of(rows), [1, 2, 3])
     apart = [Detection(row.image_id, CAT, HERE, 0.5 - row.image_id / 100) for row in rows]
 
-    assert errors.cost_in_order == pytest.approx(tide_errors(truth, apart, [1, 2, 3]).cost)
+    assert errors.cost_in_order == pytest.approx(tide_errors(truth, Detections.of(apart), [1, 2, 3]).cost)
     assert errors.cost["missed"] < errors.cost_in_order["missed"]
 
 
 def test_no_detection_at_all_is_only_misses() -> None:
-    errors = tide_errors(truth_of((1, CAT, HERE), (2, DOG, HERE)), [], [1, 2, 3])
+    errors = tide_errors(truth_of((1, CAT, HERE), (2, DOG, HERE)), Detections.of([]), [1, 2, 3])
 
     assert (errors.ap50, errors.counts) == (0, only("missed", 2))
 

@@ -16,7 +16,7 @@ def work() -> steps.Record:
     ids = Path(snakemake.input.ids)
     parts = evaluate_parts(
         read_annotations(Path(snakemake.input.annotations)),
-        list(read_detections(Path(snakemake.input.detections))),
+        read_detections(Path(snakemake.input.detections)),
         read_image_list(Path(snakemake.input.images)).images,
         read_ids(ids.read_text(encoding="utf-8"), str(ids)),
         snakemake.params.replicates,

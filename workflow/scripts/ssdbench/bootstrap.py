@@ -13,19 +13,20 @@ although each is drawn by itself, once, whatever it is compared with.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ssdbench.boxes import Float64
-from ssdbench.matching import Bool, Matches, Rules, coco_rules
+from ssdbench.matching import Matches, Rules, coco_rules
 from ssdbench.outputs import Int64
+from ssdbench.precision import Part, average_precisions, parts_of
 
 METRICS = ("AP", "AP50", "APsmall", "APmedium", "APlarge")
 
-_NUMBERS_AT_ONCE = 2**23  # of the largest array: bounds memory
+_NUMBERS_AT_ONCE = 2**22  # of the largest array: bounds memory
 _MOST_IMAGES = 1_000_000  # more are no advice
 
 
@@ -85,14 +86,12 @@ class Comparison:
 def draw(matches: Matches, replicates: int = 1000, seed: int = 0) -> Draws:
     """COCO's AP of one cell, on its images and on `replicates` draws of them.
 
-    AP on a draw is what pycocotools gives for a dataset that holds each image as often as it was drawn; categories
-    without an object in the draw do not count. (COCO leaves open in which order equal scores of an image and its
-    copies come; here a detection is followed by its copies.)
+    Categories without an object in the draw do not count. See `precision.average_precisions`.
     """
     rules = coco_rules()
-    parts = list(_parts(matches, rules))
+    parts = list(parts_of(matches, rules))
     count = len(matches.image_ids)
-    at_once = max(_NUMBERS_AT_ONCE // max((part.largest for part in parts), default=1), 1)
+    at_once = max(_NUMBERS_AT_ONCE // max(count, *(part.largest for part in parts), 1), 1)
     random = np.random.default_rng(seed)
     drawn = np.empty((replicates, len(METRICS)))
     for first in range(0, replicates, at_once):
@@ -162,119 +161,19 @@ def _rounded_up(number: float) -> int:
     return math.ceil(number / step) * step
 
 
-@dataclass(frozen=True)
-class _Level:
-    """The detections of a part that find an object at one threshold, best first.
-
-    iou: the threshold's index. image: int64 [E]. before: int64 [E], how many gaps come before each. surplus: float64
-    [E], 1 where the detection counts although its own area is of another size, -1 where it does not although it is
-    of this one, else 0. true: bool [E], whether it counts.
-    """
-
-    iou: int
-    image: Int64
-    before: Int64
-    surplus: Float64
-    true: Bool
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One category at one size: what its AP at the ten thresholds depends on.
-
-    Only those false detections matter that come before a true one, and only their number. So the detections of
-    this size are summed up between one detection that finds an object and the next, once for all thresholds: a
-    "gap" is a stretch of `gap_image` (int64, the detections' images) from one of `gap_start` to the next.
-    """
-
-    size: int
-    category: int
-    truth_image: Int64
-    gap_image: Int64
-    gap_start: Int64
-    levels: Sequence[_Level]
-
-    @property
-    def largest(self) -> int:
-        """The length of the longest array."""
-        return max(len(self.truth_image), len(self.gap_image), *(len(level.image) for level in self.levels), 1)
-
-
-def _parts(matches: Matches, rules: Rules) -> Iterator[_Part]:
-    """The parts that have objects."""
-    sizes, categories = range(len(rules.areas)), range(len(matches.category_ids))
-    for size in sizes:
-        for category in categories:
-            truths = matches.truth_image[(matches.truth_size == size) & (matches.truth_category == category)]
-            if truths.size:
-                yield _part(matches, size, category, truths)
-
-
-def _part(matches: Matches, size: int, category: int, truth_image: Int64) -> _Part:
-    rows = np.flatnonzero((matches.match_size == size) & (matches.match_category == category))
-    own_size = matches.inside[size, matches.match_detection[rows]]
-    rows = rows[matches.match_true[rows] | own_size]  # the others count neither with their object nor without
-    detection, iou, true = matches.match_detection[rows], matches.match_iou[rows], matches.match_true[rows]
-    surplus = true.astype(np.float64) - matches.inside[size, detection]
-
-    of_category = np.flatnonzero(matches.detection_category == category)
-    counted = of_category[matches.inside[size, of_category]]
-    passed = np.searchsorted(counted, detection, side="right")  # how many up to and with each
-    ends, before = np.unique(np.append(passed, 0), return_inverse=True)
-    levels = []
-    for index in np.unique(iou).tolist():
-        here = np.flatnonzero(iou == index)
-        image = matches.detection_image[detection[here]]
-        levels.append(_Level(index, image, before[here], surplus[here], true[here]))
-    gap_image = matches.detection_image[counted[: ends[-1]]]
-    return _Part(size, category, truth_image, gap_image, ends[:-1], levels)
-
-
-def _metrics(parts: Sequence[_Part], weights: Float64, rules: Rules) -> Float64:
+def _metrics(parts: Sequence[Part], weights: Float64, rules: Rules) -> Float64:
     """`METRICS` float64 [R, 5] where each image counts as often as the weights float64 [N, R] say."""
     draws = weights.shape[1]
     sums = np.zeros((len(rules.areas), len(rules.ious), draws))
     present = np.zeros((len(rules.areas), draws))
     for part in parts:
-        truths = weights[part.truth_image].sum(axis=0)
+        truths, precisions = average_precisions(part, weights, rules)
         present[part.size] += truths > 0
-        for iou, precision in _average_precisions(part, truths, weights, rules):
-            sums[part.size, iou] += precision
+        sums[part.size] += precisions
     with np.errstate(invalid="ignore"):  # 0 / 0: no category has an object
         of_size = sums / present[:, None]
     every, small, medium, large = of_size.mean(axis=1)
     return np.stack([every, of_size[0, 0], small, medium, large], axis=1)
-
-
-def _average_precisions(part: _Part, truths: Float64, weights: Float64, rules: Rules) -> Iterator[tuple[int, Float64]]:
-    """AP float64 [R] at each threshold (by index) where it is not 0; `truths` float64 [R] are the objects."""
-    counted = np.zeros((len(part.gap_start) + 1, weights.shape[1]))
-    if part.gap_start.size:
-        np.cumsum(np.add.reduceat(weights[part.gap_image], part.gap_start), axis=0, out=counted[1:])
-    for level in part.levels:
-        weight = weights[level.image]
-        seen = counted[level.before]
-        if level.surplus.any():
-            seen += np.cumsum(weight * level.surplus[:, None], axis=0)
-        found = np.cumsum(weight[level.true], axis=0)
-        if found.size:
-            yield level.iou, _average_precision(found, seen[level.true], truths, rules.recalls)
-
-
-def _average_precision(found: Float64, seen: Float64, truths: Float64, recalls: Float64) -> Float64:
-    """AP float64 [R], as `COCOeval.accumulate` has it: the mean, over the recalls, of the best precision from there on.
-
-    Args:
-        found, seen: float64 [E, R], true detections, and all that count, up to and with each true one.
-        truths: float64 [R]. recalls: float64 [101], from 0 to 1 in even steps.
-    """
-    precision = found / (seen + np.spacing(1))
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    recall = found / np.maximum(truths, 1)
-    nearest = np.rint(recall * (len(recalls) - 1)).astype(np.int64)
-    reached = nearest + (recalls[nearest] <= recall)
-    share: Float64 = (precision * np.diff(reached, axis=0, prepend=0)).sum(axis=0) / len(recalls)
-    return share
 
 
 def to_record(draws: Draws) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""COCO instance annotations, image lists and detections: records, checked reading, writing."""
+"""COCO instance annotations, image lists and detections: records and columns, checked reading, writing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssdbench.errors import UserError
 from ssdbench.files import atomic_path, read_json, write_json
+from ssdbench.json_pieces import read_pieces
 
 _PIECE = 1 << 20  # bytes copied at once
 _LARGEST_ID = 2**53  # pycocotools passes ids through float64
@@ -84,6 +87,43 @@ class Detection:
     category_id: int
     bbox: Box
     score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of many images as columns; as `Detection`s one by one when iterated.
+
+    image_id, category_id: int64 [N]. box: float64 [N, 4], x y w h in pixels of the stored image. score: float64 [N].
+    """
+
+    image_id: NDArray[np.int64]
+    category_id: NDArray[np.int64]
+    box: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+    @staticmethod
+    def of(rows: Iterable[Detection]) -> Detections:
+        """The columns of rows."""
+        listed = list(rows)
+        return Detections(
+            image_id=np.array([row.image_id for row in listed], np.int64),
+            category_id=np.array([row.category_id for row in listed], np.int64),
+            box=np.array([row.bbox for row in listed], np.float64).reshape(-1, 4),
+            score=np.array([row.score for row in listed], np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Detections:
+        """Some of them: by a mask bool [N], or by their places."""
+        return Detections(self.image_id[which], self.category_id[which], self.box[which], self.score[which])
+
+    def __iter__(self) -> Iterator[Detection]:
+        columns = zip(self.image_id.tolist(), self.category_id.tolist(), self.box, self.score.tolist(), strict=True)
+        for image_id, category_id, box, score in columns:
+            x, y, width, height = box.tolist()
+            yield Detection(image_id, category_id, (x, y, width, height), score)
 
 
 class _Fault(Exception):
@@ -201,21 +241,60 @@ def join_detections(path: Path, parts: Sequence[Path]) -> None:
         joined.write(closing)
 
 
-def read_detections(path: Path) -> Iterator[Detection]:
-    """Read and check a COCO results file, row by row.
+def read_detections(path: Path) -> Detections:
+    """Read and check a COCO results file: in pieces, so that memory is that of the columns.
 
     Raises:
         UserError: the file is not a list of box detections; the message names the entry.
     """
-    rows = read_json(path)
-    if not isinstance(rows, list):
+    parts: list[Detections] = []
+    count = 0
+    for piece in read_pieces(path):
+        if piece.key is not None or not piece.is_array:
+            break
+        columns = _columns(piece.value)
+        if columns is None:  # something is wrong, or odd: row by row
+            columns = Detections.of(_entries(path, "", piece.value, _detection, count))
+        parts.append(columns)
+        count += len(columns)
+    if not parts:
         raise UserError(f"{path} is not a COCO results file: it holds no list. Give a list of detections.")
-    return _entries(path, "", rows, _detection)
+    return Detections(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("image_id", "category_id", "box", "score")
+        )
+    )
+
+
+def _columns(rows: Sequence[Any]) -> Detections | None:
+    """The columns of a results file's entries, where `_detection` would find no fault in one of them; else None."""
+    try:
+        ids = [row["image_id"] for row in rows], [row["category_id"] for row in rows]
+        boxes = [row["bbox"] for row in rows]
+        scores = [row["score"] for row in rows]
+        numbers = {*map(type, scores), *map(type, chain.from_iterable(boxes))}
+        if not (
+            {*map(type, rows)} <= {dict}
+            and {*map(type, chain(*ids))} <= {int}
+            and {*map(type, boxes)} <= {list}
+            and {*map(len, boxes)} <= {4}
+            and numbers <= {int, float}
+        ):
+            return None
+        image_id, category_id = (np.array(column, np.int64) for column in ids)
+        box = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
+        score = np.array(scores, np.float64)
+    except (KeyError, TypeError, IndexError, OverflowError):
+        return None
+    sides = all((np.abs(column) <= _LARGEST_LENGTH).all() for column in (box, score))
+    whole = all((np.abs(column) < _LARGEST_ID).all() for column in (image_id, category_id))
+    return Detections(image_id, category_id, box, score) if sides and whole else None
 
 
 def _read_instances(path: Path) -> dict[str, Any]:
-    """The document of a COCO instances file, as far as its top level goes."""
-    document = read_json(path)
+    """The document of a COCO instances file, checked as far as its top level goes, without the masks' outlines."""
+    document = _without_outlines(path)
     remedy = "Give a COCO instances file, such as instances_val2017.json."
     if not isinstance(document, dict):
         raise UserError(f"{path} is not COCO annotations: it holds no object with images. {remedy}")
@@ -224,6 +303,22 @@ def _read_instances(path: Path) -> dict[str, Any]:
     for key in ("images", "annotations", "categories"):
         if not isinstance(document.get(key), list):
             raise UserError(f"{path} is not COCO annotations: it lacks the list {key!r}. {remedy}")
+    return document
+
+
+def _without_outlines(path: Path) -> Any:
+    """A JSON file's content; if it is an object of lists, its rows without `segmentation`, most of a COCO file."""
+    document: dict[str, Any] = {}
+    for piece in read_pieces(path):
+        if piece.key is None:
+            return piece.value
+        if not piece.is_array:
+            document[piece.key] = piece.value
+            continue
+        for row in piece.value:
+            if isinstance(row, dict):
+                row.pop("segmentation", None)
+        document.setdefault(piece.key, []).extend(piece.value)
     return document
 
 
@@ -240,13 +335,15 @@ def _other_kind(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _entries(path: Path, section: str, rows: list[Any], build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """Yield what `build` makes of each row.
+def _entries(
+    path: Path, section: str, rows: Sequence[Any], build: Callable[[dict[str, Any]], T], first: int = 0
+) -> Iterator[T]:
+    """Yield what `build` makes of each row; `first` is the index of the first.
 
     Raises:
         UserError: a row is no object, or `build` finds a fault in it; the message names file and entry.
     """
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows, first):
         try:
             if not isinstance(row, dict):
                 raise _Fault(f" is {_shown(row)}, not an object")

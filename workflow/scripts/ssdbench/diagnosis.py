@@ -28,7 +28,7 @@ from ssdbench.causes import (
     try_causes,
     usual_causes,
 )
-from ssdbench.coco import Annotations, ImageRecord
+from ssdbench.coco import Annotations, Detections, ImageRecord
 from ssdbench.matching import match
 from ssdbench.pixels import ChannelOrder, decode_image, read_image, resize_image
 from ssdbench.postprocess import Found, HeadDecoding, detections_of, rows_of
@@ -211,7 +211,7 @@ def _try_to_raise(run: Run, sizes: Sizes, truth: Annotations, shortfall: float) 
 def _average_precision(truth: Annotations, image_ids: Collection[int]) -> Callable[[FoundByImage], float]:
     def measure(found: FoundByImage) -> float:
         rows = (row for image_id in image_ids for row in rows_of(image_id, found[image_id]))
-        return float(draw(match(truth, rows, image_ids), replicates=0).measured[0])
+        return float(draw(match(truth, Detections.of(rows), image_ids), replicates=0).measured[0])
 
     return measure
 

@@ -61,8 +61,15 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: the file is missing, unreadable or not JSON.
     """
-    try:
+    with json_errors(path):
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def json_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.") from error
     except OSError as error:

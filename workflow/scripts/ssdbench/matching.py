@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotation, Annotations, Detection
+from ssdbench.coco import Annotations, Detections
 from ssdbench.outputs import Int64
 
 Bool = NDArray[np.bool_]
-_Pair = tuple[int, int]  # category and image, by index
 
-_HIGHEST_IOU = 1 - 1e-10  # pycocotools lowers a threshold of 1 to this
+_PAIRS_AT_ONCE = 1 << 20  # of a detection and an object: bounds memory
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,13 @@ class Matches:
     image_ids: int64 [N]. category_ids: int64 [K]. Both ascend.
     detection_image, detection_category: int64 [D], sorted by category, then as COCO ranks detections: by score
         descending, then image, then the order given. Those beyond `Rules.most` are left out.
+    detection_rank: int64 [D], the place among the detections of its image and category, from 0.
     inside: bool [4, D], whether the detection's own area is of that size.
     match_size, match_category, match_iou, match_detection: int64 [M], sorted by these four. Each row is a
         detection that takes an object. match_true: bool [M], whether the object counts at that size; if not (a
         crowd, or another size), neither does the detection.
-    truth_size, truth_category, truth_image: int64 [G], each object once for each size at which it counts.
+    truth_size, truth_category, truth_image: int64 [G], sorted by these three: each object once for each size at
+        which it counts.
 
     A detection without a row for a size and threshold is a false one where it is `inside`, and does not count
     where it is not.
@@ -58,6 +58,7 @@ class Matches:
     category_ids: Int64
     detection_image: Int64
     detection_category: Int64
+    detection_rank: Int64
     inside: Bool
     match_size: Int64
     match_category: Int64
@@ -77,7 +78,7 @@ def coco_rules() -> Rules:
     return Rules(params.iouThrs, params.recThrs, np.array(params.areaRng, np.float64), max(params.maxDets))
 
 
-def match(truth: Annotations, found: Iterable[Detection], image_ids: Collection[int]) -> Matches:
+def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> Matches:
     """Match detections to true objects exactly as pycocotools' `COCOeval.evaluateImg` does.
 
     In each image and category, by score descending, a detection takes the object it overlaps most among those
@@ -90,130 +91,158 @@ def match(truth: Annotations, found: Iterable[Detection], image_ids: Collection[
         image_ids: the images that count.
     """
     rules = coco_rules()
-    images = {identity: index for index, identity in enumerate(sorted(set(image_ids)))}
-    categories = {identity: index for index, identity in enumerate(sorted(c.id for c in truth.categories))}
-    objects: dict[_Pair, list[Annotation]] = defaultdict(list)
-    for row in truth.annotations:
-        if row.image_id in images:
-            objects[categories[row.category_id], images[row.image_id]].append(row)
+    images = np.array(sorted(set(image_ids)), np.int64)
+    categories = np.array(sorted(category.id for category in truth.categories), np.int64)
+    objects = _objects(truth, images, categories, rules)
 
-    rows = [row for row in found if row.image_id in images and row.category_id in categories]
-    category = np.array([categories[row.category_id] for row in rows], np.int64)
-    image = np.array([images[row.image_id] for row in rows], np.int64)
-    score = np.array([row.score for row in rows], np.float64)
-    box = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
-    order = np.lexsort((-score, image, category))  # stable, as the sort of pycocotools
-    order = order[_ranks(category[order], image[order]) < rules.most]
-    category, image, score, box = category[order], image[order], score[order], box[order]
+    rows = np.flatnonzero(np.isin(found.image_id, images) & np.isin(found.category_id, categories))
+    scene = _scenes(found.category_id[rows], found.image_id[rows], categories, images)
+    order = np.lexsort((-found.score[rows], scene))  # stable, as the sort of pycocotools
+    rows, scene = rows[order], scene[order]
+    rank = _ranks(scene)
+    counted = rank < rules.most
+    rows, scene, rank = rows[counted], scene[counted], rank[counted]
+    box = found.box[rows]
 
-    matches = _table(_matches(objects, category, image, box, rules), 5)
-    order = np.lexsort((-score, category))
-    matches[:, 3] = np.argsort(order)[matches[:, 3]]
-    matches = matches[np.lexsort(matches[:, 3::-1].T)]
-    truths = _table(_truths(objects, rules), 3)
+    category, image = np.divmod(scene, max(len(images), 1))
+    final = np.lexsort((-found.score[rows], category))
+    detection, size, iou, true = _taken(objects, scene, box, rules)
+    keys = [np.argsort(final)[detection], iou, category[detection], size]
+    order = np.lexsort(keys)
+    match_detection, match_iou, match_category, match_size = (key[order] for key in keys)
+    truth_size, counting = np.nonzero(objects.counted.T)
+    truth_category, truth_image = np.divmod(objects.scene[counting], max(len(images), 1))
     return Matches(
-        image_ids=np.array(list(images), np.int64),
-        category_ids=np.array(list(categories), np.int64),
-        detection_image=image[order],
-        detection_category=category[order],
-        inside=_inside(rules, box[order, 2] * box[order, 3]),
-        match_size=matches[:, 0],
-        match_category=matches[:, 1],
-        match_iou=matches[:, 2],
-        match_detection=matches[:, 3],
-        match_true=matches[:, 4] > 0,
-        truth_size=truths[:, 0],
-        truth_category=truths[:, 1],
-        truth_image=truths[:, 2],
+        image_ids=images,
+        category_ids=categories,
+        detection_image=image[final],
+        detection_category=category[final],
+        detection_rank=rank[final],
+        inside=_inside(rules, box[final, 2] * box[final, 3]).T,
+        match_size=match_size,
+        match_category=match_category,
+        match_iou=match_iou,
+        match_detection=match_detection,
+        match_true=true[order],
+        truth_size=truth_size,
+        truth_category=truth_category,
+        truth_image=truth_image,
     )
 
 
-def _inside(rules: Rules, areas: Float64) -> Bool:
-    """Whether areas float64 [N] are of each size: bool [4, N]."""
-    low, high = rules.areas.T[:, :, None]
-    inside: Bool = (areas >= low) & (areas <= high)
-    return inside
+@dataclass(frozen=True)
+class _Objects:
+    """The true objects as columns, sorted by scene.
 
-
-def _table(rows: Iterable[Sequence[int]], columns: int) -> Int64:
-    """Rows as int64 [N, columns], also where there are none."""
-    return np.array(list(rows), np.int64).reshape(-1, columns)
-
-
-def _starts(category: Int64, image: Int64) -> Int64:
-    """Where each category and image begins in sorted detections."""
-    return np.flatnonzero(np.diff(category, prepend=-1) | np.diff(image, prepend=-1))
-
-
-def _ranks(category: Int64, image: Int64) -> Int64:
-    """The place of each sorted detection among those of its category and image, from 0."""
-    starts = _starts(category, image)
-    counts = np.diff(starts, append=len(category))
-    return np.arange(len(category)) - np.repeat(starts, counts)
-
-
-def _truths(objects: Mapping[_Pair, Sequence[Annotation]], rules: Rules) -> Iterator[tuple[int, int, int]]:
-    """Size, category and image of each object that counts."""
-    for (category, image), group in objects.items():
-        for size in np.nonzero(_counted(group, rules))[0].tolist():
-            yield size, category, image
-
-
-def _counted(group: Sequence[Annotation], rules: Rules) -> Bool:
-    """Whether the objects count at each size: bool [4, G]."""
-    inside = _inside(rules, np.array([row.area for row in group]))
-    inside[:, [row.iscrowd for row in group]] = False
-    return inside
-
-
-def _matches(
-    objects: Mapping[_Pair, Sequence[Annotation]], category: Int64, image: Int64, box: Float64, rules: Rules
-) -> Iterator[tuple[int, int, int, int, int]]:
-    """Size, category, threshold and index of each detection that takes an object, and whether that counts.
-
-    Detections are sorted by category, then image, then rank.
+    scene: int64 [G]: what is of one category and in one image is one scene, numbered by category, then image.
+    box: float64 [G, 4]. crowd: bool [G]. counted: bool [G, 4], whether it counts at each size.
     """
-    from pycocotools.mask import iou
 
-    starts = _starts(category, image)
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(category)], strict=False):
-        pair = int(category[start]), int(image[start])
-        if pair not in objects:
-            continue
-        group = objects[pair]
-        crowd = [row.iscrowd for row in group]
-        overlaps = iou(box[start:end], np.array([row.bbox for row in group]), list(map(int, crowd)))
-        near = [
-            (
-                start + index,
-                [(overlaps[index, g], g) for g in np.flatnonzero(overlaps[index] >= rules.ious[0]).tolist()],
-            )
-            for index in np.flatnonzero((overlaps >= rules.ious[0]).any(axis=1)).tolist()
-        ]
-        if not near:
-            continue
-        for size, counted in enumerate(_counted(group, rules).tolist()):
-            for level, threshold in enumerate(rules.ious.tolist()):
-                for detection, taken in _greedy(near, min(threshold, _HIGHEST_IOU), counted, crowd):
-                    yield size, pair[0], level, detection, counted[taken]
+    scene: Int64
+    box: Float64
+    crowd: Bool
+    counted: Bool
+
+
+def _objects(truth: Annotations, images: Int64, categories: Int64, rules: Rules) -> _Objects:
+    wanted = set(images.tolist())
+    rows = [row for row in truth.annotations if row.image_id in wanted]
+    category_id = np.array([row.category_id for row in rows], np.int64)
+    image_id = np.array([row.image_id for row in rows], np.int64)
+    scene = _scenes(category_id, image_id, categories, images)
+    order = np.argsort(scene, kind="stable")
+    crowd = np.array([row.iscrowd for row in rows], bool)[order]
+    counted = _inside(rules, np.array([row.area for row in rows], np.float64)[order]) & ~crowd[:, None]
+    box = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
+    return _Objects(scene[order], box[order], crowd, counted)
+
+
+def _scenes(category_id: Int64, image_id: Int64, categories: Int64, images: Int64) -> Int64:
+    """The scenes of ids that are all known: int64 [N]."""
+    scenes: Int64 = np.searchsorted(categories, category_id) * len(images) + np.searchsorted(images, image_id)
+    return scenes
+
+
+def _inside(rules: Rules, areas: Float64) -> Bool:
+    """Whether areas float64 [N] are of each size: bool [N, 4]."""
+    low, high = rules.areas.T
+    inside: Bool = (areas[:, None] >= low) & (areas[:, None] <= high)
+    return inside
+
+
+def _starts(scene: Int64) -> Int64:
+    """Where each run of equal values begins."""
+    return np.flatnonzero(np.diff(scene, prepend=-1))
+
+
+def _ranks(scene: Int64) -> Int64:
+    """The place of each within its run of equal values, from 0."""
+    starts = _starts(scene)
+    return np.arange(len(scene)) - np.repeat(starts, np.diff(starts, append=len(scene)))
+
+
+def _taken(objects: _Objects, scene: Int64, box: Float64, rules: Rules) -> tuple[Int64, Int64, Int64, Bool]:
+    """Each detection that takes an object at a size and threshold: its index, these two, and whether that counts.
+
+    Args:
+        scene, box: of the detections, sorted by scene, then rank.
+    """
+    first, last = (np.searchsorted(objects.scene, scene, side) for side in ("left", "right"))
+    rivals = np.flatnonzero(last > first)
+    pairs = (last - first)[rivals]
+    starts = _starts(scene[rivals])
+    batch = (np.cumsum(pairs) - pairs)[starts] // _PAIRS_AT_ONCE
+    cuts = starts[_starts(batch)].tolist()
+    parts = [(rivals[:0], rivals[:0], rivals[:0], np.zeros(0, bool))]
+    for start, end in zip(cuts, [*cuts[1:], len(rivals)], strict=False):
+        detection = np.repeat(rivals[start:end], pairs[start:end])
+        of_detection = np.arange(len(detection)) - np.repeat(
+            np.cumsum(pairs[start:end]) - pairs[start:end], pairs[start:end]
+        )
+        object_ = first[detection] + of_detection
+        iou = _overlaps(box[detection], objects.box[object_], objects.crowd[object_])
+        near = iou >= rules.ious[0]
+        parts.extend(_greedy(objects, scene, detection[near], object_[near], iou[near], rules))
+    detection, size, level, true = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return detection, size, level, true
+
+
+def _overlaps(some: Float64, others: Float64, crowd: Bool) -> Float64:
+    """IoU float64 [N] of boxes [N, 4] with others, pair by pair, to the last bit as pycocotools' `bbIou`."""
+    low = np.maximum(some[:, :2], others[:, :2])
+    high = np.minimum(some[:, :2] + some[:, 2:], others[:, :2] + others[:, 2:])
+    width, height = (high - low).T
+    shared = np.where((width > 0) & (height > 0), width * height, 0.0)
+    own, other = some[:, 2] * some[:, 3], others[:, 2] * others[:, 3]
+    union = np.where(crowd, own, own + other - shared)
+    return np.divide(shared, union, out=np.zeros(len(shared)), where=shared > 0)
 
 
 def _greedy(
-    near: Sequence[tuple[int, Sequence[tuple[float, int]]]],
-    threshold: float,
-    counted: Sequence[bool],
-    crowd: Sequence[bool],
-) -> Iterator[tuple[int, int]]:
-    """The detections that take an object at one size and threshold, and the object.
+    objects: _Objects, scene: Int64, detection: Int64, object_: Int64, iou: Float64, rules: Rules
+) -> Iterator[tuple[Int64, Int64, Int64, Bool]]:
+    """What `_taken` returns, in parts, of P pairs of a detection and an object near it, and their IoU.
 
-    Args:
-        near: detections of one image and category, best first, each with the objects near it as (IoU, index).
-        counted, crowd: what each object is.
+    Detections of different scenes do not compete, so in each round one of every scene takes its object, at all
+    sizes and thresholds at once.
     """
-    free = [True] * len(counted)
-    for detection, overlaps in near:
-        fitting = [(counted[g], overlap, g) for overlap, g in overlaps if overlap >= threshold and free[g]]
-        if fitting:
-            taken = max(fitting)[2]  # one that counts before any other, then by IoU, then the last
-            free[taken] = crowd[taken]
-            yield detection, taken
+    if not len(detection):
+        return
+    order = np.lexsort((object_, iou, detection))  # of the pairs of a detection, the later is the better
+    detection, object_, iou = detection[order], object_[order], iou[order]
+    starts = _starts(detection)
+    turn = np.repeat(_ranks(scene[detection[starts]]), np.diff(starts, append=len(detection)))
+    by_turn = np.argsort(turn, kind="stable")
+    ends = np.cumsum(np.bincount(turn)).tolist()
+    offset = object_.min()
+    free = np.ones((object_.max() - offset + 1, len(rules.areas), len(rules.ious)), bool)
+    for start, end in zip([0, *ends], ends, strict=False):
+        pair = by_turn[start:end]
+        fits = free[object_[pair] - offset] & (iou[pair, None] >= rules.ious)[:, None]
+        # An object that counts goes before any that does not.
+        liking = pair[:, None] + len(detection) * objects.counted[object_[pair]]
+        best = np.maximum.reduceat(np.where(fits, liking[:, :, None], -1), _starts(detection[pair]))
+        taker, size, level = np.nonzero(best >= 0)
+        true, chosen = np.divmod(best[taker, size, level], len(detection))
+        free[object_[chosen] - offset, size, level] = objects.crowd[object_[chosen]]
+        yield detection[chosen], size, level, true > 0

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ssdbench.bootstrap import METRICS, Draws, draw
-from ssdbench.coco import Annotations, Detection, ImageRecord
+from ssdbench.coco import Annotations, Detections, ImageRecord
 from ssdbench.images import coco_id
 from ssdbench.matching import match
 
 
 def evaluate_parts(
     truth: Annotations,
-    found: Sequence[Detection],
+    found: Detections,
     images: Sequence[ImageRecord],
     held_out: Collection[int],
     replicates: int,

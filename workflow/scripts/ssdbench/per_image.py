@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotation, Detection
+from ssdbench.coco import Annotation, Detections
 from ssdbench.outputs import Int64
 from ssdbench.postprocess import Found
 
@@ -30,13 +30,20 @@ class Truths:
     crowd_boxes: Float64
 
 
-def found_by_image(rows: Iterable[Detection], image_ids: Collection[int], limit: int = 100) -> dict[int, Found]:
+def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 100) -> dict[int, Found]:
     """The best `limit` detections of each image, best first, ties as in the file; rows of other images are left out."""
-    groups: dict[int, list[Detection]] = {image_id: [] for image_id in image_ids}
-    for row in rows:
-        if row.image_id in groups:
-            groups[row.image_id].append(row)
-    return {image_id: _found(group, limit) for image_id, group in groups.items()}
+    ids = np.array(sorted(set(image_ids)), np.int64)
+    wanted = np.flatnonzero(np.isin(rows.image_id, ids))
+    order = wanted[np.lexsort((-rows.score[wanted].astype(np.float32), rows.image_id[wanted]))]  # stable
+    borders = np.searchsorted(rows.image_id[order], np.append(ids, ids[-1:] + 1))
+    counts = np.diff(borders)
+    best = order[np.arange(len(order)) - np.repeat(borders[:-1], counts) < limit]
+    ends = np.cumsum(np.minimum(counts, limit)).tolist()
+    class_ids, scores, boxes = rows.category_id[best], rows.score[best].astype(np.float32), rows.box[best]
+    return {
+        image_id: Found(class_ids[start:end], scores[start:end], boxes[start:end])
+        for image_id, start, end in zip(ids.tolist(), [0, *ends], ends, strict=False)
+    }
 
 
 def truths_by_image(annotations: Iterable[Annotation], image_ids: Collection[int]) -> dict[int, Truths]:
@@ -100,13 +107,6 @@ def same_class(found: Found, truths: Truths) -> NDArray[np.bool_]:
     """bool [K, T]: whether a detection and a truth are of one class."""
     alike: NDArray[np.bool_] = found.class_ids[:, None] == truths.class_ids
     return alike
-
-
-def _found(rows: list[Detection], limit: int) -> Found:
-    scores = np.array([row.score for row in rows], np.float32)
-    best = np.argsort(-scores, kind="stable")[:limit]
-    class_ids = np.array([row.category_id for row in rows], np.int64)
-    return Found(class_ids[best], scores[best], _boxes([row.bbox for row in rows])[best])
 
 
 def _truths(rows: list[Annotation]) -> Truths:

@@ -6,14 +6,14 @@ the same numbers as their package `tidecv` 1.0.1 gives for the same files.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotations, Detection
+from ssdbench.coco import Annotations, Detections
 from ssdbench.outputs import Float32, Int64
 from ssdbench.per_image import Truths, found_by_image, matches, overlaps, same_class, truths_by_image
 from ssdbench.postprocess import Found
@@ -65,7 +65,7 @@ class _Judged:
     missed: Int64
 
 
-def tide_errors(truth: Annotations, rows: Iterable[Detection], image_ids: Collection[int]) -> TideErrors:
+def tide_errors(truth: Annotations, rows: Detections, image_ids: Collection[int]) -> TideErrors:
     """The errors in the detections `rows` of the given images; 100 detections of an image count."""
     wanted = set(image_ids)
     ids = [image.id for image in truth.images if image.id in wanted]
