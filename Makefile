@@ -16,7 +16,7 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake $(CONFIGFILE) --cores $(CORES)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
-.PHONY: help run plan retry compare test test-quick lint lock clean
+.PHONY: help run plan retry compare test test-quick soak lint lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -45,6 +45,9 @@ test: .venv/test.stamp lint  ## every test, the whole workflow on real images in
 
 test-quick: .venv/test.stamp lint  ## the tests that take seconds (under 2 min)
 	$(QUICK_TESTS)
+
+soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what became of them (about 40 min, needs root)
+	$(BIN)/python tests/soak.py $(ARGS)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -34,6 +34,21 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Turn a disk that is full while `path` is written into a sentence; other errors pass.
+
+    Raises:
+        UserError: there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise UserError(f"{path} cannot be written: the disk is full. Free some room, run again.") from error
+        raise
+
+
+@contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the disk refuses while `path` is written into a sentence.
 
@@ -41,10 +56,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         UserError: there is no room, no permission, or another fault of the disk.
     """
     try:
-        yield
+        with full_disk(path):
+            yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise UserError(f"{path} cannot be written: the disk is full. Free some room, run again.") from error
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}. Make its folder writable and run again."
         ) from error

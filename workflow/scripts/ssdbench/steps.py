@@ -56,7 +56,12 @@ def record(
 ) -> None:
     """Run a step that writes a record with its status, whatever happens; see `outcome`."""
     start_log(log)
-    write_json(Path(output), outcome(log, work, needs or {}), indent)
+    found = outcome(log, work, needs or {})
+    try:
+        write_json(Path(output), found, indent)
+    except UserError as error:  # the disk is full
+        _LOG.error("%s", error)
+        raise SystemExit(1) from None
 
 
 def outcome(log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path]) -> Record:

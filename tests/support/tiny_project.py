@@ -1,0 +1,79 @@
+"""A working copy with a detector of a few layers and eight small images: the whole matrix takes seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import yaml
+
+from support.project import Project
+from support.tiny_detector import CLASSES, ROW, SIZE, images, tiny_graph_def
+
+SIDE = 96
+CONFIG: dict[str, Any] = {
+    "registries": ["mine/models.yaml"],
+    "models": ["tiny"],
+    "dataset": "local",
+    "frameworks": ["tflite", "onnxruntime"],
+    "precisions": ["fp32"],
+    "reference": {"framework": "tflite"},
+    "timing": {"rounds": 1, "seconds": 0.1},
+    "verdict": {"replicates": 100},
+    "local": {"images": "mine/images", "annotations": "mine/instances.json"},
+}
+
+
+def tiny_project(folder: Path) -> Project:
+    """Make the working copy. Its timings are taken once each, whatever disturbs them."""
+    project = Project.copy_to(folder)
+    scripts = folder / "workflow/scripts"
+    _patch(scripts / "ssdbench/disturbances.py", r"(_AGAIN|ATTEMPTS), _PAUSE_SECONDS = (\d), 3\.0", _once)
+    _patch(scripts / "convert_model.py", r"^SECONDS = 1500$", lambda found: "SECONDS = 40")
+    mine = folder / "mine"
+    (mine / "images").mkdir(parents=True)
+    (mine / "tiny.pb").write_bytes(tiny_graph_def().SerializeToString())
+    rows, boxes = [], []
+    for number, pixels in enumerate(images(8, SIDE, seed=3), start=1):
+        cv2.imwrite(str(mine / "images" / f"{number}.png"), pixels)
+        rows.append({"id": number, "file_name": f"{number}.png", "width": SIDE, "height": SIDE})
+        box = {"id": number, "image_id": number, "category_id": 1 + number % CLASSES, "iscrowd": 0}
+        boxes.append({**box, "bbox": [8, 8, 48, 48], "area": 2304})
+    categories = [{"id": number, "name": f"class {number}"} for number in range(1, CLASSES + 1)]
+    document = {"images": rows, "categories": categories, "annotations": boxes}
+    (mine / "instances.json").write_text(json.dumps(document))
+    assert ROW.heads is not None
+    heads = {key: getattr(ROW.heads, key) for key in ("image", "box_encodings", "class_scores", "anchors")}
+    write_registry(project, {"tiny": {**row("tiny.pb", "frozen_graph", SIZE), "heads": heads}})
+    return project
+
+
+def _once(found: re.Match[str]) -> str:
+    return f"{found[1]}, _PAUSE_SECONDS = {int(found[2]) - 2}, 0.0"
+
+
+def _patch(file: Path, pattern: str, replacement: Callable[[re.Match[str]], str]) -> None:
+    text, count = re.subn(pattern, replacement, file.read_text(), flags=re.M)
+    assert count == 1, f"{file} has no {pattern}"
+    file.write_text(text)
+
+
+def row(path: str, file_format: str, size: int) -> dict[str, Any]:
+    """A registry row of a local file, without what belongs to its format."""
+    return {
+        "title": path,
+        "source": {"kind": "local", "path": path},
+        "format": file_format,
+        "licence": "none",
+        "trained_on": "nothing",
+        "input_size": size,
+    }
+
+
+def write_registry(project: Project, models: dict[str, Any], name: str = "models.yaml") -> None:
+    """Write a registry file of these models into the working copy."""
+    (project.folder / "mine" / name).write_text(yaml.safe_dump({"models": models}))
