@@ -111,9 +111,9 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     if matrix_is_empty:
         datasets = ()
     results_dir = Path(full["results_dir"])
-    taken = {"", "resources", "logs", "workflow", "profiles", "presets", "envs", "tests", ".venv", ".snakemake"}
+    taken = {"", "resources", "logs", "workflow", "profiles", "presets", "envs", "tests", "docs"}
     first = results_dir.parts[0] if results_dir.parts else ""
-    if results_dir.is_absolute() or ".." in results_dir.parts or first in taken:
+    if results_dir.is_absolute() or ".." in results_dir.parts or first in taken or first.startswith("."):
         raise UserError(
             f"Configuration: results_dir is {full['results_dir']!r}; give a folder of its own below the "
             "working folder, such as results."

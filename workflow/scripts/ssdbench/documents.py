@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -36,10 +37,23 @@ def validate(document: Any, schema: Path, name: str) -> None:
     Raises:
         UserError: it does not fit; the first fault is told with its key, what was found and what is allowed.
     """
-    validator = jsonschema.Draft202012Validator(read_yaml(schema))
+    validator = _VALIDATOR(read_yaml(schema))
     faults = sorted(validator.iter_errors(document), key=lambda fault: [str(part) for part in fault.path])
     if faults:
         raise UserError(f"{name}: {_sentence(faults[0])}")
+
+
+def _matches(
+    validator: Any, pattern: str, instance: object, schema: Mapping[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    """The rule `pattern`, with `$` at the very end of the text: Python's also stands before a last line break."""
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_VALIDATOR: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"pattern": _matches}
+)
 
 
 def _sentence(fault: jsonschema.ValidationError) -> str:

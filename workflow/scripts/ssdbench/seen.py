@@ -110,7 +110,7 @@ def read_seen(path: Path) -> SeenCell:
         UserError: the file is missing or not one of these.
     """
     try:
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             return SeenCell(**{name: file[name] for name in SeenCell.__dataclass_fields__})
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as what a cell saw. Delete it, and its cell is run again.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ssdbench.archive import unpack
+from ssdbench.archive import plain_name, unpack
 from ssdbench.checksums import Checksums
 from ssdbench.download import fetch
 from ssdbench.errors import UserError
@@ -27,6 +27,8 @@ def fetch_source(
         UserError: it cannot be had, is not what the registry says, or lacks the member.
     """
     source = row.source
+    if source.kind in ("npm", "archive") and plain_name(source.member) is None:
+        raise UserError(f"The model {row.name} has source.member {source.member!r}; give a path within its archive.")
     downloads = downloads / "models" / row.name  # other rows may have files of the same names
     if source.kind == "local":
         path = Path(source.path)

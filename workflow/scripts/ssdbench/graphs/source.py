@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssdbench.errors import UserError
+from ssdbench.graph_effects import require_computation_only
 from ssdbench.graphs.tfjs import read_tfjs
 from ssdbench.registry import ModelRow
 
@@ -19,12 +20,14 @@ def load_graph(row: ModelRow, source: Path) -> GraphDef:
     """The GraphDef of a row of format `tfjs` (`source` is its model.json) or `frozen_graph`.
 
     Raises:
-        UserError: the file is missing, too large, damaged or not a graph, or the format has no GraphDef.
+        UserError: the file is missing, too large, damaged or not a graph, or does more than compute, or the format
+            has no GraphDef.
     """
-    if row.format == "tfjs":
-        return read_tfjs(source)
-    if row.format == "frozen_graph":
-        return _read_frozen_graph(source)
+    readers = {"tfjs": read_tfjs, "frozen_graph": _read_frozen_graph}
+    if row.format in readers:
+        graph_def = readers[row.format](source)
+        require_computation_only(graph_def, source)
+        return graph_def
     raise UserError(f"The model {row.name} is a finished {row.format} file, and nothing can be converted from it.")
 
 

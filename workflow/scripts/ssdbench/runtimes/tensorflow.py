@@ -8,7 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_saved_model
 
+from ssdbench.graph_effects import require_computation_only
 from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
@@ -84,6 +86,7 @@ def _load_frozen_graph(session: Any, path: Path) -> tuple[dict[str, str], dict[s
     graph_def.ParseFromString(path.read_bytes())
     if not graph_def.node:
         raise ValueError("it holds no graph.")
+    require_computation_only(graph_def, path)
     tf.import_graph_def(graph_def, name="")
     operations = [op for op in session.graph.get_operations() if op.outputs]
     inputs = [op for op in operations if op.type == "Placeholder"]
@@ -94,6 +97,8 @@ def _load_frozen_graph(session: Any, path: Path) -> tuple[dict[str, str], dict[s
 def _load_saved_model(session: Any, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Load a SavedModel: inputs and outputs of its serving signature, each as {name: tensor name}."""
     saved = tf.compat.v1.saved_model
+    for meta in read_saved_model(folder).meta_graphs:
+        require_computation_only(meta.graph_def, folder, saved_model=True)
     meta_graph = saved.load(session, [saved.tag_constants.SERVING], str(folder))
     signature = meta_graph.signature_def.get(saved.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY)
     if signature is None:
