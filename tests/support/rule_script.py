@@ -19,7 +19,8 @@ class Named(dict):
 
 job = json.load(sys.stdin)
 names = ("input", "output", "params", "wildcards")
-snakemake = SimpleNamespace(log=job["log"], threads=1, **{name: Named(job[name]) for name in names})
+given = {name: Named(job[name]) for name in names}
+snakemake = SimpleNamespace(log=job["log"], threads=1, resources={"runtime": 10}, **given)
 runpy.run_path(sys.argv[1], init_globals={"snakemake": snakemake})
 """
 

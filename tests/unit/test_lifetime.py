@@ -23,7 +23,7 @@ def work():
     print(os.getpid(), file=sys.stderr, flush=True)
     time.sleep(600)
 
-steps.in_child(work, 600, "The work")
+steps.in_child(work, steps.Limits(None, 600), "The work")
 """
 
 # A parent that starts a job, says its number and waits for it, as Snakemake does.

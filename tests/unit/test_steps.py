@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from ssdbench import steps
+from ssdbench.child import OverLimit
 from ssdbench.errors import UserError
 from ssdbench.files import write_json
 
@@ -37,7 +34,30 @@ def test_a_mistake_and_an_unexpected_error_both_become_reasons() -> None:
         "status": "failed",
         "reason": "unexpected ValueError: two lines",
         "log": "log",
+        "log_tail": [],
     }
+
+
+def test_a_failed_step_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(f"line {number}\n" for number in range(500)))
+
+    def mistake() -> steps.Record:
+        raise UserError("The file x is gone.")
+
+    tail = steps.outcome(log, mistake, {})["log_tail"]
+    assert tail[-1] == "line 499"
+    assert 5 < len(tail) < 100
+
+
+def test_a_step_over_its_limit_fails_its_job_while_attempts_are_left() -> None:
+    def too_much() -> steps.Record:
+        raise OverLimit("It took 9 MB.")
+
+    with pytest.raises(SystemExit) as end:
+        steps.outcome("log", too_much, {}, attempts_left=1)
+    assert end.value.code == 1
+    assert steps.outcome("log", too_much, {}, attempts_left=0)["reason"] == "It took 9 MB."
 
 
 def test_a_step_on_a_failed_one_does_no_work_and_hands_the_reason_on(tmp_path: Path) -> None:
@@ -52,31 +72,6 @@ def test_a_step_on_a_failed_one_does_no_work_and_hands_the_reason_on(tmp_path: P
         "reason": "conversion: it broke",
         "log": "first.log",
     }
-
-
-def test_a_child_returns_its_record() -> None:
-    assert steps.in_child(lambda: {"pid": os.getpid()}, 60, "The work")["pid"] != os.getpid()
-
-
-def test_a_child_that_is_killed_hangs_or_errs_has_its_own_reason() -> None:
-    def crash() -> steps.Record:
-        faulthandler.disable()  # its dump would only clutter the output of the tests
-        os.kill(os.getpid(), signal.SIGSEGV)
-        return {}
-
-    def hang() -> steps.Record:
-        time.sleep(600)
-        return {}
-
-    def mistake() -> steps.Record:
-        raise UserError("No such node.")
-
-    with pytest.raises(UserError, match=r"The work ended without a result: killed by signal 11"):
-        steps.in_child(crash, 60, "The work")
-    with pytest.raises(UserError, match=r"The work took longer than its limit of 0.2 s"):
-        steps.in_child(hang, 0.2, "The work")
-    with pytest.raises(UserError, match=r"^No such node\.$"):
-        steps.in_child(mistake, 60, "The work")
 
 
 def test_a_record_is_strict_json_or_not_there(tmp_path: Path) -> None:

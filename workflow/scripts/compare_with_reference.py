@@ -59,4 +59,6 @@ steps.record(
     snakemake.output.parity,
     work,
     needs={"detection": snakemake.input.detect, "detection of the reference": snakemake.input.reference_detect},
+    limits=steps.job_limits(snakemake.resources),
+    what="The comparison",
 )

@@ -17,7 +17,6 @@ snakemake: Any  # given by the rule
 
 # Images that fp32 and fp16 artifacts are checked on; an int8 artifact is checked on all it was calibrated with.
 CHECK_IMAGES = 8
-SECONDS = 1500
 
 
 def work() -> steps.Record:
@@ -30,19 +29,15 @@ def work() -> steps.Record:
     def pixels() -> Iterator[UInt8]:
         return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
 
-    card = steps.in_child(
-        lambda: convert(
-            row=row,
-            source=model,
-            graph_kind=words.kind,
-            framework=words.framework,
-            precision=words.precision,
-            calibration_pixels=pixels,
-            reduce_range=int8_saturates(host_facts()["cpu_flags"]),
-            destination=Path(snakemake.output.card).parent,
-        ),
-        SECONDS,
-        "The conversion",
+    card = convert(
+        row=row,
+        source=model,
+        graph_kind=words.kind,
+        framework=words.framework,
+        precision=words.precision,
+        calibration_pixels=pixels,
+        reduce_range=int8_saturates(host_facts()["cpu_flags"]),
+        destination=Path(snakemake.output.card).parent,
     )
     return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
 
@@ -57,4 +52,10 @@ def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:
     return chosen.folder, list(chosen.images), {"id": chosen.tag, "images": names}
 
 
-steps.record(snakemake.log[0], snakemake.output.card, work)
+steps.record(
+    snakemake.log[0],
+    snakemake.output.card,
+    work,
+    limits=steps.job_limits(snakemake.resources),
+    what="The conversion",
+)

@@ -19,8 +19,6 @@ from ssdbench.shards import shard_slice
 
 snakemake: Any  # given by the rule
 
-SECONDS = 4 * 3600
-
 
 def work() -> steps.Record:
     limit_pools(snakemake.threads)
@@ -67,8 +65,10 @@ def work() -> steps.Record:
 steps.record(
     snakemake.log[0],
     snakemake.output.detect,
-    lambda: steps.in_child(work, SECONDS, "The detection"),
+    work,
     needs={"conversion": snakemake.input.card},
+    limits=steps.job_limits(snakemake.resources),
+    what="The detection",
 )
 # Snakemake wants every output, also of a cell that failed; its status says that these mean nothing.
 if not Path(snakemake.output.detections).exists():

@@ -1,6 +1,6 @@
 """Rule diagnose_cell: what explains a cell that departs from its reference, or from the AP expected of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,19 @@ from ssdbench.runtimes import open_session
 
 snakemake: Any  # given by the rule
 
-SECONDS = 1800
-
 
 def work() -> steps.Record:
     parity, metrics, parts = (record(name) for name in ("parity", "metrics", "parts"))
     images = read_image_list(Path(snakemake.input.images))
     explanation = Explanation()
     if diagnosis.departs(parity):
-        explanation = in_child(lambda: departure(images, parity))
+        explanation = departure(images, parity)
     expected = diagnosis.against_expected(snakemake.params.expected, metrics, parts)
     if not explanation.asked and expected and expected.is_outside:
         if expected.ours > expected.AP:
             explanation = diagnosis.explain_high(expected, parts)
         else:
-            explanation = in_child(lambda: shortfall(images, expected))
+            explanation = shortfall(images, expected)
     return asdict(explanation)
 
 
@@ -42,12 +40,6 @@ def record(name: str) -> Any:
     """An input record, None where the cell has none."""
     path = snakemake.input.get(name)
     return read_json(Path(path)) if path else None
-
-
-def in_child(explain: Callable[[], Explanation]) -> Explanation:
-    """What `explain` finds, in a process of its own, which may load a framework."""
-    found: Explanation = steps.in_child(lambda: {"found": explain()}, SECONDS, "The diagnosis")["found"]
-    return found
 
 
 def departure(images: ImageList, parity: steps.Record) -> Explanation:
@@ -95,4 +87,11 @@ def sizes(records: Sequence[ImageRecord]) -> diagnosis.Sizes:
     return {record.id: (record.width, record.height) for record in records}
 
 
-steps.record(snakemake.log[0], snakemake.output.diagnosis, work, needs={"detection": snakemake.input.detect})
+steps.record(
+    snakemake.log[0],
+    snakemake.output.diagnosis,
+    work,
+    needs={"detection": snakemake.input.detect},
+    limits=steps.job_limits(snakemake.resources),
+    what="The diagnosis",
+)

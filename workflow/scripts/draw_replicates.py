@@ -21,5 +21,11 @@ def work() -> steps.Record:
 
 
 steps.record(
-    snakemake.log[0], snakemake.output.replicates, work, needs={"detection": snakemake.input.detect}, indent=None
+    snakemake.log[0],
+    snakemake.output.replicates,
+    work,
+    needs={"detection": snakemake.input.detect},
+    indent=None,
+    limits=steps.job_limits(snakemake.resources),
+    what="The bootstrap",
 )

@@ -15,4 +15,11 @@ def work() -> steps.Record:
     return evaluate(Path(snakemake.input.annotations), Path(snakemake.input.detections), [image.id for image in images])
 
 
-steps.record(snakemake.log[0], snakemake.output.metrics, work, needs={"detection": snakemake.input.detect})
+steps.record(
+    snakemake.log[0],
+    snakemake.output.metrics,
+    work,
+    needs={"detection": snakemake.input.detect},
+    limits=steps.job_limits(snakemake.resources),
+    what="The evaluation",
+)

@@ -25,4 +25,11 @@ def work() -> steps.Record:
     return {**parts, "list": {"name": snakemake.params.name, "sha256": sha256_file(ids)}}
 
 
-steps.record(snakemake.log[0], snakemake.output.parts, work, needs={"detection": snakemake.input.detect})
+steps.record(
+    snakemake.log[0],
+    snakemake.output.parts,
+    work,
+    needs={"detection": snakemake.input.detect},
+    limits=steps.job_limits(snakemake.resources),
+    what="The evaluation of the parts",
+)

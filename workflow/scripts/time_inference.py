@@ -7,7 +7,7 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
-from ssdbench.disturbances import measure_undisturbed
+from ssdbench.disturbances import ATTEMPTS, measure_undisturbed
 from ssdbench.errors import UserError
 from ssdbench.files import sha256_files
 from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
@@ -68,8 +68,11 @@ def work() -> steps.Record:
     }
 
 
+LIMITS = steps.job_limits(snakemake.resources, attempts=ATTEMPTS)
+
+
 def attempt() -> steps.Record:
-    return steps.in_child(work, 600 + 3 * snakemake.params.seconds, "The timing")
+    return steps.in_child(work, LIMITS, "The timing")
 
 
 def round_facts() -> steps.Record:
@@ -80,6 +83,7 @@ def round_facts() -> steps.Record:
             snakemake.log[0],
             lambda: measure_undisturbed(attempt),
             needs={"conversion": snakemake.input.card},
+            attempts_left=LIMITS.attempts_left,
         ),
     }
 

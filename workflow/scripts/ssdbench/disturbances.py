@@ -41,8 +41,8 @@ _MEDIANS = 0.08
 # More than this above the threads asked for is a pool of another size, not bookkeeping.
 _CORES_TOLERANCE = 0.2
 
-# A disturbed round is measured again so often, after a pause in which short work of others can end.
-_AGAIN, _PAUSE_SECONDS = 2, 3.0
+# A round is measured at most so often, where it is disturbed: after a pause in which short work of others can end.
+ATTEMPTS, _PAUSE_SECONDS = 3, 3.0
 
 Measured = dict[str, Any]
 
@@ -88,7 +88,7 @@ def measure_undisturbed(measure: Callable[[], Measured], pause: Callable[[float]
         attempts.append({"disturbances": found, "latency_p50_ms": median})
         level = logging.WARNING if found else logging.INFO
         _LOG.log(level, "Attempt %d, median %g ms: %s.", len(attempts), median, "; ".join(found) or "undisturbed")
-        if not found or len(attempts) > _AGAIN:
+        if not found or len(attempts) >= ATTEMPTS:
             return {**measured, "disturbances": found, "attempts": attempts}
         _LOG.warning("Measuring again in %g s.", _PAUSE_SECONDS)
         pause(_PAUSE_SECONDS)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ssdbench.child import Limits, OverLimit, in_child, job_limits
 from ssdbench.errors import UserError
 from ssdbench.files import read_json, write_json
 from ssdbench.lifetime import end_with_parent
 
+__all__ = ["Limits", "Record", "in_child", "job_limits", "outcome", "record", "run", "start_log"]
+
 _LOG = logging.getLogger(__name__)
+_TAIL_LINES = 40
 
 Record = dict[str, Any]
 
@@ -53,10 +54,16 @@ def record(
     work: Callable[[], Record],
     needs: Mapping[str, str | Path] | None = None,
     indent: int | None = 1,
+    limits: Limits | None = None,
+    what: str = "The step",
 ) -> None:
-    """Run a step that writes a record with its status, whatever happens; see `outcome`."""
+    """Run a step that writes a record with its status, whatever happens; see `outcome`.
+
+    With `limits`, the work is done in a child process that is held to them; `what` names it in a sentence.
+    """
     start_log(log)
-    found = outcome(log, work, needs or {})
+    limited = (lambda: in_child(work, limits, what)) if limits else work
+    found = outcome(log, limited, needs or {}, limits.attempts_left if limits else 0)
     try:
         write_json(Path(output), found, indent)
     except UserError as error:  # the disk is full
@@ -64,13 +71,21 @@ def record(
         raise SystemExit(1) from None
 
 
-def outcome(log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path]) -> Record:
+def outcome(
+    log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path], attempts_left: int = 0
+) -> Record:
     """The record of a step: `{status, reason, log}` and, where it went well, what `work` returned.
+
+    Where it failed, also `log_tail`: the last lines of the log.
 
     Args:
         log: the step's log file, named in the record.
         work: does the step; a UserError's message becomes the reason.
         needs: what the step builds on -> its record; one that is not `ok` ends the step with its reason.
+        attempts_left: how often the job will be started again with more memory and time, if it fails.
+
+    Raises:
+        SystemExit: the work went over a limit and the job will be started again.
     """
     for name, path in needs.items():
         earlier = read_json(Path(path))
@@ -84,55 +99,23 @@ def outcome(log: str | Path, work: Callable[[], Record], needs: Mapping[str, str
         content = work()
     except UserError as error:
         _LOG.error("%s", error)
-        return {"status": "failed", "reason": str(error), "log": str(log)}
+        if isinstance(error, OverLimit) and attempts_left > 0:
+            _LOG.error("The job fails, to be started again with more: %d attempts are left.", attempts_left)
+            raise SystemExit(1) from None
+        return _failed(str(error), log)
     except Exception as error:  # noqa: BLE001 - whatever a runtime throws, the cell has a row with the reason
         _LOG.exception("unexpected error")
-        text = " ".join(str(error).split())[:500]
-        return {"status": "failed", "reason": f"unexpected {type(error).__name__}: {text}", "log": str(log)}
+        return _failed(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}", log)
     return {"status": "ok", "reason": "", "log": str(log), **content}
 
 
-def in_child(work: Callable[[], Record], seconds: float, what: str) -> Record:
-    """Run `work` in a child process with a time limit, so that a crash or a hang of native code has a reason.
+def _failed(reason: str, log: str | Path) -> Record:
+    return {"status": "failed", "reason": reason, "log": str(log), "log_tail": log_tail(Path(log))}
 
-    The child is forked: nothing has to be pickled but the record it returns.
 
-    Raises:
-        UserError: the child took longer than `seconds`, died, or raised a UserError itself.
-    """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send_outcome, args=(work, sender, os.getpid()))
-    child.start()
-    sender.close()
+def log_tail(log: Path) -> list[str]:
+    """The last lines of a log, none where it cannot be read."""
     try:
-        if not receiver.poll(seconds):
-            raise UserError(f"{what} took longer than its limit of {seconds:g} s and was ended.")
-        try:
-            kind, value = receiver.recv()
-        except EOFError:
-            child.join()
-            raise UserError(f"{what} ended without a result: {_exit(child.exitcode)}.") from None
-    finally:
-        child.kill()
-        child.join()
-    if kind == "error":
-        raise UserError(value)
-    return dict(value)
-
-
-def _send_outcome(work: Callable[[], Record], sender: Connection, parent: int) -> None:
-    end_with_parent(parent)
-    try:
-        message: tuple[str, Any] = ("record", work())
-    except UserError as error:
-        message = ("error", str(error))
-    except Exception as error:  # noqa: BLE001 - the parent turns it into the cell's reason
-        _LOG.exception("unexpected error")
-        message = ("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}")
-    sender.send(message)
-    sender.close()
-
-
-def _exit(code: int | None) -> str:
-    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+    except OSError:
+        return []
