@@ -2,6 +2,7 @@
 #
 # CONFIG=file     merged into config.yaml, for example CONFIG=presets/coco_val2017.yaml
 # CORES=n         cores to use (default: all)
+# PROFILE=folder  run the jobs elsewhere, in place of CORES: PROFILE=profiles/slurm
 # A=dir B=dir     the two result folders of `make compare`
 # ARGS="..."      more arguments for snakemake, for example ARGS="--config dataset=local"
 
@@ -9,11 +10,14 @@
 SHELL := /bin/bash
 CORES ?= all
 CONFIG ?=
+PROFILE ?=
 ARGS ?=
 BIN := .venv/bin
 CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
-# --cores last: what follows it can be a target in ARGS, which --configfile would swallow
-SNAKEMAKE := $(BIN)/snakemake $(CONFIGFILE) --cores $(CORES)
+# --configfile first: it would swallow a target in ARGS that follows it
+OPTIONS := $(CONFIGFILE) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) $(ARGS)
+# Where a run ends badly, a report over what there is, and exit code 1.
+RUN := $(BIN)/snakemake $(OPTIONS) || $(BIN)/python workflow/scripts/report_absent.py $(OPTIONS)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
 .PHONY: help run plan retry compare test test-quick soak lint lock clean
@@ -22,14 +26,14 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
 run: .venv/run.stamp  ## fetch, convert, measure, report: the matrix of config.yaml
-	@$(SNAKEMAKE) $(ARGS)
+	@$(RUN)
 
 plan: .venv/run.stamp  ## say what `make run` would do: cells, downloads, disk, rough time
 	@$(BIN)/python workflow/scripts/plan.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
 
 retry: .venv/run.stamp  ## run the failed cells again, and only those
 	@$(BIN)/python workflow/scripts/forget_failed.py $(CONFIGFILE) --cores $(CORES) $(ARGS)
-	@$(SNAKEMAKE) $(ARGS)
+	@$(RUN)
 
 A ?=
 B ?=

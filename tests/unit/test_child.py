@@ -70,7 +70,8 @@ def test_a_child_over_its_memory_is_ended_and_virtual_memory_does_not_count(in_a
 
     def resident() -> Record:
         if in_a_grandchild:
-            subprocess.run([sys.executable, "-c", "import time; x = b'x' * (900 << 20); time.sleep(600)"], check=False)
+            code = "import time; x = b'x' * (900 << 20); time.sleep(600)  # grandchild"
+            subprocess.run([sys.executable, "-c", code], check=False)
         taken = b"x" * (900 << 20)
         time.sleep(600)
         return {"taken": len(taken)}
@@ -79,7 +80,8 @@ def test_a_child_over_its_memory_is_ended_and_virtual_memory_does_not_count(in_a
     assert in_child(virtual, limit, "The work") == {"mapped": True}
     with pytest.raises(OverLimit, match=r"^The work took \d+ MB of memory, more than its limit of 700 MB.*RULE:mem_mb"):
         in_child(resident, limit, "The work")
-    assert not psutil.Process().children(recursive=True)
+    mine = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert not [command for command in mine if "# grandchild" in " ".join(command)]
 
 
 def test_memory_that_python_cannot_have_is_a_limit_too() -> None:

@@ -192,16 +192,17 @@ def test_an_id_file_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
     assert list(plan.config.id_files.values()) == [(139, 285)]
 
 
-def test_a_report_over_what_exists_states_the_absent_cells_as_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_report_over_what_exists_asks_for_no_run_and_states_the_unsupported_cells() -> None:
     plan = plan_of({"absent": "failed"})
-    first = plan.supported[0]
-    run = tmp_path / plan.folder(first) / "run.json"
-    run.parent.mkdir(parents=True)
-    run.write_text("{}")
-    assert plan.report_runs(plan.supported) == [first]
-    states = [cell["status"] for cell in plan.report_context("sample")["without_result"]]
-    assert sorted(states) == ["failed"] * 6 + ["unsupported"] * 2
+    assert plan.report_runs(plan.supported) == []
+    states = [cell["status"] for cell in plan.report_context("sample")["unsupported"]]
+    assert states == ["unsupported"] * 2
     assert plan_of({}).report_runs(plan.supported) == plan.supported
+
+
+def test_the_files_of_a_cell_are_those_that_it_has() -> None:
+    plan = plan_of({})
+    reference, other = plan.supported[:2]
+    assert "parity" not in plan.files_of(reference)
+    assert plan.files_of(other)["parity"] == f"{plan.folder(other)}/parity.json"
+    assert "replicates" not in plan.files_of(other)  # none on the sample

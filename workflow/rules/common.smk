@@ -13,7 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from ssdbench.code import module_files
 from ssdbench.errors import UserError
-from ssdbench.files import read_json, sha256_files
+from ssdbench.files import fingerprint, read_json, sha256_files
 from ssdbench.forecast import forecast
 from ssdbench.frameworks import frameworks
 from ssdbench.host import package_versions
@@ -94,6 +94,83 @@ def shards_of(file):
         return [f"{folder}/{shard}/{file}" for shard in PLAN.shard_numbers(count)]
 
     return found
+
+
+def images_for_report(*tags):
+    """The image lists that a report takes; with `absent: failed` none, it looks for them itself."""
+    return (
+        [PLAN.image_list(tag) for tag in tags] if PLAN.config.absent == "error" else []
+    )
+
+
+def given_of(cell):
+    """What the record of a cell takes from the configuration."""
+    return {
+        "cell": dict(vars(cell)),
+        "config": PLAN.settings_of(cell),
+        "expected": PLAN.expected_fields(cell),
+        "reference": PLAN.config.reference,
+        "share": PLAN.config.verdict.share,
+    }
+
+
+def logs_of(cell):
+    """The log of each step of a cell, where jobs of its rules write it."""
+    folder = f"{LOGS}/{cell.path}"
+    lists = (
+        "fetch_images" if PLAN.dataset(cell.dataset).kind == "coco" else "list_images"
+    )
+    calibration = PLAN.calibration_of(cell)
+    making = "quantise_model" if calibration else "convert_model"
+    words = [protocol(cell.protocol).graph_kind, cell.framework, cell.precision]
+    artifact = "-".join([making, *words, *([calibration] if calibration else [])])
+    return {
+        "source": f"logs/models/{cell.model}/fetch_model.log",
+        "images": f"{LOGS}/{cell.dataset}/{lists}.log",
+        "card": f"logs/models/{cell.model}/{artifact}.log",
+        "detect": f"{folder}/{detecting_of(cell)}.log",
+        "metrics": f"{folder}/evaluate_detections.log",
+        "parts": f"{folder}/evaluate_parts.log",
+        "parity": f"{folder}/compare_with_reference.log",
+        "diagnosis": f"{folder}/diagnose_cell.log",
+        "timing": f"{folder}/combine_rounds.log",
+    }
+
+
+def detecting_of(cell):
+    """The job that makes a cell's detections: the first shard that is not there, where there are shards."""
+    if not PLAN.is_sharded(cell.dataset):
+        return "detect_objects"
+    for number in PLAN.shard_numbers(PLAN.image_count(cell.dataset)):
+        if not Path(PLAN.shards(cell), str(number), "detect.json").is_file():
+            return f"detect_shard-{PLAN.config.shard_images}-{number}"
+    return "merge_shards"
+
+
+def rounds_of(cell):
+    """The rounds of a cell's timing, each with its log."""
+    return {
+        f"{PLAN.folder(cell)}/timing/{SETTING}/round{number}.json": f"{LOGS}/{cell.path}/time_inference-{SETTING}-round{number}.log"
+        for number in range(1, PLAN.config.timing.rounds + 1)
+    }
+
+
+def what_is_there(cells):
+    """With `absent: failed`, where a report finds what there is of these cells: as params, so that nothing is made."""
+    taken = [] if PLAN.config.absent == "error" else cells
+    there = [
+        {
+            "files": PLAN.files_of(cell),
+            "logs": logs_of(cell),
+            "rounds": rounds_of(cell),
+            "given": given_of(cell),
+        }
+        for cell in taken
+    ]
+    files = [
+        Path(file) for one in there for file in [*one["files"].values(), *one["rounds"]]
+    ]
+    return {"cells": there, "state": fingerprint(files) if there else ""}
 
 
 def card_of(wildcards):

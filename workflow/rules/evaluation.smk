@@ -26,7 +26,7 @@ rule evaluate_detections:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     script:
         "../scripts/evaluate_detections.py"
 
@@ -48,7 +48,7 @@ rule draw_replicates:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         replicates=PLAN.config.verdict.replicates,
         seed=PLAN.config.verdict.seed,
@@ -74,7 +74,7 @@ rule evaluate_parts:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         name=lambda w: PLAN.held_out_of(PLAN.cell(w)).name,
         replicates=PLAN.config.verdict.replicates,
@@ -106,7 +106,7 @@ rule compare_with_reference:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         reference=PLAN.config.reference,
     script:
@@ -137,7 +137,7 @@ rule diagnose_cell:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         nms=nms_of,
         expected=lambda w: PLAN.expected_fields(PLAN.cell(w)),

@@ -19,7 +19,7 @@ rule detect_objects:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=240,
+        runtime=lambda w, attempt: 240 * attempt,
     params:
         nms=nms_of,
         versions=runtime_versions,
@@ -87,7 +87,7 @@ rule time_inference:
         slots=100,  # the machine to itself
         cpus_per_task=PLAN.config.timing.threads,  # on a cluster
         mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=20 + int(PLAN.config.timing.seconds) // 20,
+        runtime=lambda w, attempt: (30 + int(PLAN.config.timing.seconds) // 5) * attempt,
     params:
         nms=nms_of,
         versions=runtime_versions,

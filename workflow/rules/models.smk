@@ -37,7 +37,7 @@ rule convert_model:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=30,
+        runtime=lambda w, attempt: 30 * attempt,
     params:
         row=lambda w: PLAN.registry.model(w.model),
         tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),
@@ -65,7 +65,7 @@ rule quantise_model:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 6000 * attempt,
-        runtime=60,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         row=lambda w: PLAN.registry.model(w.model),
         tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),

@@ -20,11 +20,7 @@ rule collect_run:
     resources:
         slots=1,
     params:
-        cell=lambda w: dict(vars(PLAN.cell(w))),
-        config=lambda w: PLAN.settings_of(PLAN.cell(w)),
-        expected=lambda w: PLAN.expected_fields(PLAN.cell(w)),
-        reference=PLAN.config.reference,
-        share=PLAN.config.verdict.share,
+        given=lambda w: given_of(PLAN.cell(w)),
     script:
         "../scripts/collect_run.py"
 
@@ -37,7 +33,7 @@ rule build_report:
         protocols=PROTOCOLS,
         runs=lambda w: cells_of(w.tag, "run.json"),
         detections=lambda w: cells_of(w.tag, "detections.json"),
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=lambda w: images_for_report(w.tag),
     output:
         csv=report(
             f"{RESULTS}/{{tag}}/summary.csv",
@@ -63,6 +59,9 @@ rule build_report:
         slots=1,
     params:
         context=lambda w: PLAN.report_context(w.tag),
+        there=lambda w: what_is_there(
+            [cell for cell in PLAN.supported if cell.dataset == w.tag]
+        ),
         code=code_hashes,
     script:
         "../scripts/build_report.py"
@@ -87,7 +86,7 @@ rule build_published_report:
             for cell in PLAN.report_runs(PLAN.published)
             if PLAN.is_drawn(cell)
         ],
-        images=expand(f"{RESULTS}/{{tag}}/images.json", tag=PLAN.published_tags),
+        images=images_for_report(*PLAN.published_tags),
     output:
         figures=directory(f"{RESULTS}/published/figures"),
         tables=directory(f"{RESULTS}/published/tables"),
@@ -105,6 +104,7 @@ rule build_published_report:
         slots=1,
     params:
         context=PLAN.published_context,
+        there=what_is_there(PLAN.published),
         code=code_hashes,
     script:
         "../scripts/build_report.py"

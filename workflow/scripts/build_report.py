@@ -1,6 +1,6 @@
 """Rules build_report and build_published_report: the summary of all cells, and the page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ssdbench.report.page import render_page
 from ssdbench.report.pictures import build_pictures
 from ssdbench.report.summary import build_summary, write_summary
 from ssdbench.report.words import CELL_WORDS
+from ssdbench.run_record import collect_what_is_there
 
 snakemake: Any  # given by the rule
 
@@ -25,12 +26,12 @@ PICTURES = 12
 def work() -> None:
     given = dict(snakemake.params.context)
     nothing = {"log": "", "card": {}, "detect": {}, "metrics": {}, "timing": {}, "provenance": {}}
-    without_result = [{**nothing, **cell} for cell in given.pop("without_result")]
-    images = [read_json(Path(path)) for path in as_list(snakemake.input.images)]
-    runs = [read_json(Path(path)) for path in as_list(snakemake.input.runs)]
+    unsupported = [{**nothing, **cell} for cell in given.pop("unsupported")]
+    images = [read_json(Path(path)) for path in as_list(snakemake.input.images) or lists_that_are_there()]
+    runs = measured_runs()
     first_use = read_yaml(CHECKSUMS) if CHECKSUMS.exists() else {}
     summary = build_summary(
-        runs + without_result,
+        [*runs.values(), *unsupported],
         {
             **given,
             "code": snakemake.params.code,
@@ -42,7 +43,7 @@ def work() -> None:
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         },
     )
-    page = render_page(summary, pictures(summary, images))  # before the first file is written
+    page = render_page(summary, pictures(summary, images, runs))  # before the first file is written
     if snakemake.output.get("json"):
         output = snakemake.output
         write_summary(summary, Path(output.csv), Path(output.json), Path(output.markdown))
@@ -50,10 +51,26 @@ def work() -> None:
     write_text(Path(snakemake.output.page), page)
 
 
+def measured_runs() -> dict[str, steps.Record]:
+    """The record of each cell by its file of detections; with `absent: failed`, put together from what is there."""
+    files = zip(as_list(snakemake.input.detections), as_list(snakemake.input.runs), strict=True)
+    return {
+        **{detections: read_json(Path(run)) for detections, run in files},
+        **{cell["files"]["detections"]: collect_what_is_there(**cell) for cell in snakemake.params.there["cells"]},
+    }
+
+
+def lists_that_are_there() -> list[str]:
+    """With `absent: failed`, the image lists of the report's datasets as far as they are there."""
+    files = dict.fromkeys(cell["files"]["images"] for cell in snakemake.params.there["cells"])
+    return [file for file in files if Path(file).is_file()]
+
+
 def draws() -> dict[str, Draws]:
     """The bootstrap draws of the cells that published rows are explained with, by cell id."""
-    files = [Path(path) for path in as_list(snakemake.input.get("replicates", []))]
-    records = {file: read_json(file) for file in files}
+    there = [cell["files"].get("replicates", "") for cell in snakemake.params.there["cells"]]
+    files = [*as_list(snakemake.input.get("replicates", [])), *there]
+    records = {Path(file): read_json(Path(file)) for file in files if Path(file).is_file()}
     return {
         "/".join(file.parent.parts[-len(CELL_WORDS) :]): from_record(record)
         for file, record in records.items()
@@ -61,14 +78,13 @@ def draws() -> dict[str, Draws]:
     }
 
 
-def pictures(summary: steps.Record, images: list[steps.Record]) -> list[steps.Record]:
-    """Pictures of each dataset tag, with the boxes of its cells."""
-    files = dict(zip(as_list(snakemake.input.runs), as_list(snakemake.input.detections), strict=True))
-    found = {}
-    for run, file in files.items():
-        record = read_json(Path(run))
-        if record["detect"]["status"] == "ok":
-            found["/".join(record["cell"][word] for word in CELL_WORDS)] = Path(file)
+def pictures(summary: steps.Record, images: list[steps.Record], runs: Mapping[str, steps.Record]) -> list[steps.Record]:
+    """Pictures of each dataset tag, with the boxes of its cells; `runs` by file of detections."""
+    found = {
+        "/".join(record["cell"][word] for word in CELL_WORDS): Path(file)
+        for file, record in runs.items()
+        if record["detect"]["status"] == "ok" and Path(file).is_file()
+    }
     drawn = []
     for listed in images:
         own = [row["id"] for row in summary["rows"] if row["dataset"] == listed["tag"] and row["id"] in found]

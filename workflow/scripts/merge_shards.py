@@ -28,6 +28,8 @@ steps.record(
     snakemake.output.detect,
     work,
     needs={f"shard {number} of {count}": path for number, path in enumerate(snakemake.input.detect, start=1)},
+    limits=steps.job_limits(snakemake.resources),
+    what="The merging",
 )
 # Snakemake wants every output, also of a cell that failed; its status says that these mean nothing.
 if not Path(snakemake.output.detections).exists():

@@ -103,10 +103,25 @@ class Plan:
         return f"{self.config.results_dir}/{tag}/summary.{suffix}"
 
     def report_runs(self, cells: Sequence[CellName]) -> list[CellName]:
-        """Those of the cells that a report takes: all, or with `absent: failed` those that have a result."""
-        if self.config.absent == "error":
-            return list(cells)
-        return [cell for cell in cells if Path(self.folder(cell), "run.json").is_file()]
+        """The cells whose run.json a report takes: with `absent: failed` none, it puts together what is there."""
+        return list(cells) if self.config.absent == "error" else []
+
+    def files_of(self, name: CellName) -> dict[str, str]:
+        """The files of a cell's steps, by what they hold: those that run.json is made from, and two more."""
+        folder = self.folder(name)
+        reference = self.judged_against(name)
+        where = {
+            "source": f"resources/models/{name.model}/source/source.json",
+            "images": self.image_list(name.dataset),
+            "card": self.card(name),
+            **{step: f"{folder}/{step}.json" for step in ("detections", "detect", "timing", "diagnosis")},
+            "metrics": self.has_truth(name) and f"{folder}/metrics.json",
+            "parts": self.held_out_of(name) and f"{folder}/parts.json",
+            "parity": self.reference_of(name) and f"{folder}/parity.json",
+            "replicates": self.is_drawn(name) and f"{folder}/replicates.json",
+            "reference": reference and f"{self.folder(reference)}/replicates.json",
+        }
+        return {name: file for name, file in where.items() if file}
 
     @property
     def pages(self) -> list[str]:
@@ -216,17 +231,12 @@ class Plan:
         """What the report of a tag needs besides its runs, as plain data."""
         return self._context("dataset", tag, [cell for cell in self.cells if cell.name.dataset == tag])
 
-    def _without_result(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-        """The cells that a report states without a run: the unsupported ones and, if so configured, the absent."""
-        taken = set(self.report_runs([cell.name for cell in cells if cell.unsupported is None]))
+    def _unsupported(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+        """The cells that a report states without a run."""
         return [
-            {
-                "cell": dict(vars(cell.name)),
-                "status": "unsupported" if cell.unsupported else "failed",
-                "reason": cell.unsupported or "job ended without a result",
-            }
+            {"cell": dict(vars(cell.name)), "status": "unsupported", "reason": cell.unsupported}
             for cell in cells
-            if cell.name not in taken
+            if cell.unsupported is not None
         ]
 
     @property
@@ -266,7 +276,7 @@ class Plan:
                 "registries": [str(file) for file in self.config.registries],
                 "mirror": self.config.mirror,
             },
-            "without_result": self._without_result(cells),
+            "unsupported": self._unsupported(cells),
         }
 
     def image_list(self, tag: str) -> str:

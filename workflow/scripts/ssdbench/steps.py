@@ -94,6 +94,7 @@ def outcome(
                 "status": earlier["status"],
                 "reason": f"{name}: {earlier['reason']}",
                 "log": earlier["log"],
+                **({"log_tail": earlier["log_tail"]} if "log_tail" in earlier else {}),
             }
     try:
         content = work()

@@ -12,10 +12,14 @@ Row = Mapping[str, Any]
 
 
 def group_notes(rows: Sequence[Row], details: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a group's rows do not show themselves, troubles first: [{text, is_trouble}]."""
+    """What a group's rows do not show themselves, troubles first: [{text, is_trouble, tail}].
+
+    tail: the end of a failed cell's log.
+    """
     notes = [_note(text, is_trouble=True) for text in mark_notes(rows)]
     for row in rows:
-        notes += [_note(text, is_trouble=row["status"] != "unsupported") for text in row_notes(row)]
+        tail = details[row["id"]]["log_tail"]
+        notes += [_note(text, is_trouble=row["status"] != "unsupported", tail=tail) for text in row_notes(row)]
         expected = details[row["id"]]["expected"]
         if expected:
             notes.append(_note(_expected(row, expected), is_trouble=expected["is_outside"]))
@@ -68,8 +72,8 @@ def filters(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _note(text: str, *, is_trouble: bool = False) -> dict[str, Any]:
-    return {"text": text, "is_trouble": is_trouble}
+def _note(text: str, *, is_trouble: bool = False, tail: Sequence[str] = ()) -> dict[str, Any]:
+    return {"text": text, "is_trouble": is_trouble, "tail": "\n".join(tail)}
 
 
 def _expected(row: Row, expected: Mapping[str, Any]) -> str:

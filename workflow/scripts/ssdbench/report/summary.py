@@ -341,6 +341,7 @@ def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),
+        "log_tail": list(run.get("log_tail") or []) if run["status"] == "failed" else [],
         **{part: run.get(part) for part in ("comparison", "parity", "errors", "diagnosis", "parts", "expected")},
         "timing": {key: timing[key] for key in _TIMING_DETAILS if timing.get(key) is not None},
         "artifact": {key: card.get(key) for key in kept if card.get(key) is not None},
