@@ -78,9 +78,10 @@ def missing() -> list[str]:
 
 @dataclass(frozen=True)
 class EndedJob:
-    """What SLURM says of a job that ended: its rule, state, nodes, and start and end as text that sorts."""
+    """What SLURM says of a job that ended: number, name, state, nodes, and start and end as text that sorts."""
 
-    rule: str
+    number: str
+    name: str
     state: str
     nodes: str
     start: str
@@ -128,13 +129,17 @@ class Slurm:
         lines = self.ask("squeue", "--noheader", "--states=R", "--format=%i %N").split("\n")
         return dict(line.split() for line in lines if line)
 
+    def wait_for_running(self) -> dict[str, str]:
+        """The running jobs, as soon as there are any."""
+        _await("a running job", lambda: bool(self.running()), 300)
+        return self.running()
+
     def ended(self) -> list[EndedJob]:
         """All jobs that have ended, in that order."""
         file = self.folder / "jobs.txt"
         rows = [dict(word.partition("=")[::2] for word in line.split()) for line in file.read_text().splitlines()]
-        return [
-            EndedJob(row["Name"], row["JobState"], row["NodeList"], row["StartTime"], row["EndTime"]) for row in rows
-        ]
+        keys = ("JobId", "Name", "JobState", "NodeList", "StartTime", "EndTime")
+        return [EndedJob(*(row[key] for key in keys)) for row in rows]
 
     def set_node(self, node: str, state: str) -> None:
         """Set a node's state: `down` kills what runs on it, `resume` takes it back."""

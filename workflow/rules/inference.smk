@@ -121,6 +121,7 @@ rule combine_rounds:
         ),
     log:
         f"{CELL_LOGS}/combine_rounds.log",
+    localrule: True
     conda:
         ENVIRONMENT
     resources:

@@ -15,6 +15,7 @@ rule collect_run:
         run=f"{CELL}/run.json",
     log:
         f"{CELL_LOGS}/collect_run.log",
+    localrule: True
     conda:
         ENVIRONMENT
     resources:

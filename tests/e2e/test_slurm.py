@@ -1,0 +1,279 @@
+"""On a real SLURM of two nodes, without a network: what a run on one machine gives, and what goes wrong at night."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.conftest import LOCAL, QUICK
+from support.project import Project
+from support.slurm import NODES, Slurm, missing
+
+pytestmark = pytest.mark.slow
+MODEL = "ssdlite_mobilenet_v2"
+CELLS = f"results/local/{MODEL}/heads"
+FRAMEWORKS = {"tensorflow": ["fp32"], "tflite": ["fp32", "fp16", "int8"], "onnxruntime": ["fp32", "fp16", "int8"]}
+ALL = [f"{framework}/{precision}" for framework, precisions in FRAMEWORKS.items() for precision in precisions]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """A SLURM of our own. In CI its absence is a failure: what was not run is not passed."""
+    lacking = [*missing(), *(["root's rights"] if os.geteuid() != 0 else [])]
+    if lacking:
+        reason = f"A SLURM needs {', '.join(lacking)}: as root, apt-get install slurm-wlm munge iproute2."
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with Slurm(tmp_path_factory.mktemp("slurm") / "cluster") as cluster:
+        yield cluster
+
+
+def copy_of(project: Project, folder: Path) -> Project:
+    """A copy with artifacts and records of what was made, without results."""
+    shutil.copytree(project.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("results*", "logs"))
+    return Project(folder)
+
+
+def command(slurm: Slurm, project: Project, profile: str, config: dict[str, Any], *arguments: str) -> list[str]:
+    """Snakemake on the cluster's login node, asked for what it would do every 3 seconds and not every 40."""
+    file = project.folder / "cluster_config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    quick = ["--slurm-init-seconds-before-status-checks", "3"] if profile == "slurm" else []
+    options = ["--profile", f"profiles/{profile}", "--configfile", str(file), *quick]
+    return slurm.inside([sys.executable, "-m", "snakemake", *arguments, *options], project.folder)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What the run printed, at its end."""
+    output, _ = process.communicate(timeout=1800)
+    return output
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("COCO_")}
+    return subprocess.Popen(command, env=inherited, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def rules_of_jobs(output: str) -> dict[str, str]:
+    """The rule of each job that was submitted, by its number in SLURM."""
+    return dict(re.findall(r"SLURM jobid (\d+) \(log: \S*/rule_(\w+)/", output))
+
+
+@pytest.fixture(scope="module")
+def local(project: Project, environment: dict[str, str]) -> Project:
+    """The accuracy of all cells on the real images, measured on this machine as ever."""
+    metrics = [f"{CELLS}/{cell}/metrics.json" for cell in ALL]
+    done = project.run(*metrics, config=LOCAL, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def matrix(
+    local: Project, environment: dict[str, str], slurm: Slurm, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, str]:
+    """All cells on the real images in four shards each, through sbatch; and what Snakemake printed."""
+    copy = copy_of(local, tmp_path_factory.mktemp("matrix") / "project")
+    names = {"images": "COCO_IMG_PATH", "annotations": "COCO_ANNO_PATH", "calibration": "COCO_CALIB_PATH"}
+    paths = {"local": {key: environment[name] for key, name in names.items()}}
+    config = {**LOCAL, **paths, "shard_images": 33}
+    # On the login node, which has a network.
+    fetched = copy.run("fetch", config=config)
+    assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+    process = start(command(slurm, copy, "slurm", config))
+    output = finish(process)
+    assert process.returncode == 0, output
+    return copy, output
+
+
+def test_nothing_but_the_cluster_itself_can_be_reached_from_it(slurm: Slurm) -> None:
+    routes = subprocess.run(slurm.inside(["ip", "route"]), capture_output=True, text=True, check=True)
+    assert routes.stdout == ""
+    reach = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)"
+    tried = subprocess.run(slurm.inside([sys.executable, "-c", reach]), capture_output=True, text=True)
+    assert "Network is unreachable" in tried.stderr
+
+
+def test_four_shards_on_two_nodes_give_the_bytes_of_one_run(local: Project, matrix: tuple[Project, str]) -> None:
+    cluster, output = matrix
+    assert list(rules_of_jobs(output).values()).count("detect_shard") == 4 * len(ALL)
+    for cell in ALL:
+        for file in ("detections.json", "metrics.json"):
+            here, there = (project.folder / CELLS / cell / file for project in (local, cluster))
+            assert here.read_bytes() == there.read_bytes(), (cell, file)
+    rows = cluster.summary("local")
+    assert [row["status"] for row in rows.values()].count("ok") == len(ALL)
+
+
+def test_a_timing_has_its_node_to_itself_and_both_nodes_are_used(slurm: Slurm, matrix: tuple[Project, str]) -> None:
+    rules = rules_of_jobs(matrix[1])
+    jobs = [job for job in slurm.ended() if job.number in rules]
+    assert {job.state for job in jobs} == {"COMPLETED"}
+    assert {job.nodes for job in jobs} == set(NODES)
+    timings = [job for job in jobs if rules[job.number] == "time_inference"]
+    assert len(timings) == len(ALL)
+    for timing in timings:
+        beside = [job for job in jobs if job is not timing and job.nodes == timing.nodes]
+        assert not [rules[job.number] for job in beside if job.start < timing.end and timing.start < job.end]
+
+
+def test_every_step_but_downloads_and_bookkeeping_goes_through_sbatch(matrix: tuple[Project, str]) -> None:
+    cluster, output = matrix
+    started = set(re.findall(r"^localrule (\w+):", output, flags=re.M))
+    assert started <= {"count_images", "combine_rounds", "collect_run", "check_cells"}
+    submitted = {"detect_shard", "merge_shards", "time_inference", "evaluate_detections", "build_report"}
+    assert submitted <= set(rules_of_jobs(output).values())
+    for cell in ALL:
+        timing = cluster.json(f"{CELLS}/{cell}/timing.json")
+        assert timing["host"]["hostname"]
+
+
+# What befalls a cell's job, told by its first attempt (2 are left) or by all of them.
+MISFORTUNES = """
+import time as _time
+_cell = f"{snakemake.wildcards.framework}/{snakemake.wildcards.precision}"
+_is_first = snakemake.resources.attempts_left == 2
+if _cell in ("tflite/fp32", "onnxruntime/fp32") and _is_first:
+    _time.sleep(600)  # until it is cancelled, or its node is lost
+if _cell == "tflite/fp16" and _is_first or _cell == "onnxruntime/fp16":
+    _taken = b"x" * (1600 << 20)  # in the script itself: no child is ended in its place
+    _time.sleep(600)
+"""
+HANGS = """
+import time as _time
+if snakemake.wildcards.precision == "int8" and snakemake.resources.attempts_left == 2:
+    _time.sleep(600)
+"""
+NIGHT = {
+    **QUICK,
+    "dataset": "sample-first4",
+    "frameworks": ["tflite", "onnxruntime"],
+    "precisions": ["fp32", "fp16", "int8"],
+    "reference": {"framework": "tflite"},
+}
+
+
+def befall(project: Project, script: str, text: str) -> None:
+    path = project.folder / "workflow/scripts" / script
+    head, mark, rest = path.read_text().partition("snakemake: Any  # given by the rule\n")
+    assert mark
+    path.write_text(head + mark + text + rest)
+
+
+def wait_for(slurm: Slurm, what: str) -> tuple[str, str]:
+    """Number and node of the running job whose comment holds this."""
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        listed = slurm.ask("squeue", "--noheader", "--states=R", "--format=%i %N %k").splitlines()
+        for line in listed:
+            if what in line:
+                number, node, *_ = line.split()
+                return number, node
+        time.sleep(1)
+    raise TimeoutError(f"no job of {what} ran")
+
+
+@pytest.fixture(scope="module")
+def night(project: Project, slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, int, str]:
+    """A run in which a job is cancelled, a node is lost, and jobs go over their memory and time."""
+    copy = copy_of(project, tmp_path_factory.mktemp("night") / "project")
+    befall(copy, "detect_objects.py", MISFORTUNES)
+    befall(copy, "evaluate_detections.py", HANGS)
+    (copy.folder / "cluster_config.yaml").write_text(yaml.safe_dump(NIGHT))
+    touched = copy.run("fetch", "models", "--touch", config=NIGHT)
+    assert touched.returncode == 0, touched.stdout + touched.stderr
+    limits = ["detect_objects:mem_mb=1000", "evaluate_detections:runtime=1"]
+    process = start(command(slurm, copy, "slurm", NIGHT, "--set-resources", *limits))
+    try:
+        number, _ = wait_for(slurm, "detect_objects_wildcards_sample-first4_ssdlite_mobilenet_v2_heads_tflite_fp32")
+        slurm.ask("scancel", number)
+        _, node = wait_for(slurm, "detect_objects_wildcards_sample-first4_ssdlite_mobilenet_v2_heads_onnxruntime_fp32")
+        slurm.set_node(node, "down")
+        time.sleep(10)
+        slurm.set_node(node, "resume")
+        output = finish(process)
+    finally:
+        process.kill()
+    absent = copy.script("report_absent.py", "--configfile", "cluster_config.yaml")
+    return copy, absent.returncode if process.returncode else 0, output + absent.stdout + absent.stderr
+
+
+def test_each_misfortune_happened(slurm: Slurm, night: tuple[Project, int, str]) -> None:
+    rules = rules_of_jobs(night[2])
+    ended = {(rules[job.number], job.state) for job in slurm.ended() if job.number in rules}
+    assert {("detect_objects", "CANCELLED"), ("detect_objects", "NODE_FAIL")} <= ended
+    assert ("evaluate_detections", "TIMEOUT") in ended
+    assert ended & {("detect_objects", "OUT_OF_MEMORY"), ("detect_objects", "FAILED")}
+
+
+def test_a_night_is_survived_by_retry_or_is_that_cells_failure(night: tuple[Project, int, str]) -> None:
+    copy, code, output = night
+    assert code == 1, output
+    rows = {f"{name[2]}/{name[3]}": row for name, row in copy.summary("sample-first4").items()}
+    lost = rows.pop("onnxruntime/fp16")
+    assert (lost["status"], lost["reason"]) == ("failed", "job ended without a result")
+    assert lost["AP"] == ""
+    assert {name: row["status"] for name, row in rows.items()} == dict.fromkeys(rows, "ok")
+    assert "1 of the cells failed" in output
+    assert "job ended without a result" in (copy.folder / "results/sample-first4/report/index.html").read_text()
+
+
+def test_cluster_generic_submits_asks_and_retries_what_was_cancelled(
+    project: Project, slurm: Slurm, tmp_path: Path
+) -> None:
+    copy = copy_of(project, tmp_path / "project")
+    config = {
+        **NIGHT,
+        "frameworks": ["tflite"],
+        "precisions": ["fp16"],
+        "reference": {"framework": "tflite", "precision": "fp16"},
+    }
+    card = copy.folder / f"resources/models/{MODEL}/artifacts/heads/tflite/fp16/card.json"
+    card.unlink()  # a conversion through the queue
+    before = len(slurm.ended())
+    process = start(command(slurm, copy, "cluster-generic", config))
+    try:
+        number = next(iter(slurm.wait_for_running()))
+        slurm.ask("scancel", number)
+        output = finish(process)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    ended = slurm.ended()[before:]
+    assert (ended[0].name, ended[0].state) == ("convert_model", "CANCELLED")
+    done = {job.name for job in ended if job.state == "COMPLETED"}
+    assert {"convert_model", "detect_objects", "time_inference", "evaluate_detections", "build_report"} <= done
+    (row,) = copy.summary("sample-first4").values()
+    assert row["status"] == "ok"
+
+
+def test_cluster_generic_cancels_what_it_submitted(project: Project, slurm: Slurm) -> None:
+    folder = project.folder
+    script = folder / "job.sh"
+    script.write_text("#!/bin/sh\nsleep 600\n")
+    scripts = [f"profiles/cluster-generic/{name}.sh" for name in ("submit", "status", "cancel")]
+    submit, status, cancel = scripts
+
+    def call(*command: str) -> str:
+        done = subprocess.run(slurm.inside(command, folder), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    number = call(submit, "a_rule", "1", "100", "1000", "1", "0", str(script))
+    assert number.isdigit()
+    assert call(status, number) == "running"
+    call(cancel, number)
+    end = time.monotonic() + 60
+    while (said := call(status, number)) == "running" and time.monotonic() < end:
+        time.sleep(1)
+    assert said == "failed"
+    assert call(status, "999999") == "failed"
