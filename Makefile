@@ -20,7 +20,7 @@ OPTIONS := $(CONFIGFILE) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) 
 RUN := $(BIN)/snakemake $(OPTIONS) || $(BIN)/python workflow/scripts/report_absent.py $(OPTIONS)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
-.PHONY: help run plan retry compare test test-quick soak lint lock clean
+.PHONY: help run plan retry compare bench test test-quick soak lint lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -39,6 +39,9 @@ A ?=
 B ?=
 compare: .venv/run.stamp  ## set two result folders side by side: make compare A=results_a B=results_b
 	@$(BIN)/python workflow/scripts/compare_results.py "$(A)" "$(B)" $(ARGS)
+
+bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 15 min, nothing else running)
+	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
 
 # Two workers for the tests that take seconds; the slow ones use all cores by themselves.
 QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

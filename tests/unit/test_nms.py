@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from measuring.plain_nms import plain_suppress
 from ssdbench import nms
 from ssdbench.anchors import standard_anchors
 from ssdbench.boxes import clip, decode
@@ -16,41 +17,6 @@ from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings, suppress
 
 CODER = (10.0, 10.0, 5.0, 5.0)
-Box = tuple[np.float32, np.float32, np.float32, np.float32]
-
-
-def area(box: Box) -> np.float32:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def overlap(one: Box, other: Box) -> np.float32:
-    height = max(np.float32(0), min(one[2], other[2]) - max(one[0], other[0]))
-    width = max(np.float32(0), min(one[3], other[3]) - max(one[1], other[1]))
-    shared = height * width
-    return shared / (area(one) + area(other) - shared)
-
-
-def plain_suppress(
-    encodings: np.ndarray, scores: np.ndarray, anchors: np.ndarray, wanted: NmsSettings
-) -> list[tuple[int, int]]:
-    """(class, anchor) of what is kept, by the definition: every score is looked at, one after the other."""
-    boxes = clip(decode(encodings, anchors, CODER))
-    count, columns = scores.shape
-    ranked = sorted(
-        (-float(scores[a, c]), c, a)
-        for a in range(count)
-        for c in range(1, columns)
-        if scores[a, c] > np.float32(wanted.score)
-    )
-    kept: list[tuple[int, int]] = []
-    for _, class_id, anchor in ranked:
-        box = tuple(boxes[anchor])
-        rivals = [tuple(boxes[other]) for other_class, other in kept if other_class == class_id]
-        if area(box) > 0 and not any(overlap(rival, box) > np.float32(wanted.iou) for rival in rivals):
-            kept.append((class_id, anchor))
-            if len(kept) == wanted.max:
-                break
-    return kept
 
 
 def pairs(kept: nms.Kept) -> list[tuple[int, int]]:
@@ -80,7 +46,7 @@ def test_it_equals_the_plain_definition_on_heads_of_full_size(objects: int, leve
 
     kept = suppress(encodings, scores, anchors, CODER, NmsSettings())
 
-    assert pairs(kept) == plain_suppress(encodings, scores, anchors, NmsSettings())
+    assert pairs(kept) == plain_suppress(encodings, scores, anchors, CODER, NmsSettings())
     assert kept.corners.tolist() == clip(decode(encodings, anchors, CODER))[kept.anchors].tolist()
     assert kept.scores.tolist() == scores[kept.anchors, kept.class_ids].tolist()
 
@@ -105,7 +71,7 @@ def test_it_equals_the_plain_definition_on_any_heads(data: st.DataObject, rows: 
         warnings.simplefilter("error")
         kept = suppress(encodings, scores, anchors, CODER, wanted)
 
-    assert pairs(kept) == plain_suppress(encodings, scores, anchors, wanted)
+    assert pairs(kept) == plain_suppress(encodings, scores, anchors, CODER, wanted)
 
 
 def test_ties_go_by_class_and_then_by_anchor() -> None:

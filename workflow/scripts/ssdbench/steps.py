@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ def run(log: str | Path, work: Callable[[], None]) -> None:
     """Run a step whose failure stops its job: the sentence goes to the log and the terminal, the exit code is 1."""
     start_log(log)
     try:
-        work()
+        with _log_seconds():
+            work()
     except UserError as error:
         _LOG.error("%s", error)
         raise SystemExit(1) from None
@@ -63,12 +66,23 @@ def record(
     """
     start_log(log)
     limited = (lambda: in_child(work, limits, what)) if limits else work
-    found = outcome(log, limited, needs or {}, limits.attempts_left if limits else 0)
+    with _log_seconds():
+        found = outcome(log, limited, needs or {}, limits.attempts_left if limits else 0)
     try:
         write_json(Path(output), found, indent)
     except UserError as error:  # the disk is full
         _LOG.error("%s", error)
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _log_seconds() -> Iterator[None]:
+    """Close the log with what the work took: with the job's whole time, it tells what starting the job takes."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _LOG.info("the work took %.3f s", time.perf_counter() - start)
 
 
 def outcome(

@@ -1,0 +1,87 @@
+"""Measure this project against its bars: `make bench`. Writes RESULTS.md and results.json beside this file."""
+
+import argparse
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from measuring.accuracy import measure_accuracy
+from measuring.boxes import measure_boxes
+from measuring.cells import Target, prepare
+from measuring.evaluation import measure_evaluation, write_case
+from measuring.growth import measure_growth
+from measuring.overhead import measure_overhead
+from measuring.table import Measurement, page
+from ssdbench.errors import exit_code
+from ssdbench.files import write_json, write_text
+from ssdbench.host import available_cores, host_facts, limit_pools
+
+QUICK_MATRIX = {"frameworks": ["tflite"], "precisions": ["fp32"], "timing": {"rounds": 1, "seconds": 0.1}}
+HERE = Path(__file__).resolve().parent
+PARTS = ("accuracy", "boxes", "evaluation", "overhead", "growth")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", default=",".join(PARTS), help=f"parts to measure, joined by commas: {', '.join(PARTS)}"
+    )
+    parser.add_argument("--cells", default="", help='cells of the accuracy pass, such as "tflite fp32,tflite int8"')
+    parser.add_argument("--quick", action="store_true", help="few images and rounds: to see that it works")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder for RESULTS.md and results.json")
+    arguments = parser.parse_args()
+    arguments.only = arguments.only.split(",")
+    if unknown := set(arguments.only) - set(PARTS):
+        parser.error(f"--only {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
+    return arguments
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
+    """Each part that was asked for; what is being measured is said beforehand."""
+    quick, cores = arguments.quick, int(available_cores())
+    wanted = [name for name in arguments.cells.split(",") if name]
+    measurements = []
+
+    def targets(names: list[str]) -> list[Target]:
+        return prepare(wanted or names)
+
+    for part in arguments.only:
+        print(f"Measuring: {part}", file=sys.stderr, flush=True)
+        if part == "accuracy":
+            measured = measure_accuracy(targets([]), cores, images=48 if quick else 384, rounds=1 if quick else 3)
+        elif part == "boxes":
+            measured = measure_boxes(
+                prepare(["onnxruntime fp32"])[0], images=16 if quick else 128, rounds=1 if quick else 8
+            )
+        elif part == "evaluation":
+            case = write_case(folder, 60 if quick else 5000)
+            measured = measure_evaluation(case, rounds=1 if quick else 3)
+        elif part == "overhead":
+            measured = measure_overhead(QUICK_MATRIX if quick else {})
+        else:
+            counts = [20, 40] if quick else [100, 1000, 5000]
+            target = targets(["tflite int8"])[0]
+            measured = measure_growth(target, cores, counts, folder, rounds=1 if quick else 2)
+        measurements.append(measured)
+    return measurements
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    limit_pools(1)  # the processes that measure inherit it
+    with tempfile.TemporaryDirectory() as folder:
+        measurements = measure(arguments, Path(folder))
+    host = host_facts()
+    machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
+    day = datetime.now(UTC).date().isoformat()
+    text = page(measurements, machine, " ".join(["bench/measure.py", *sys.argv[1:]]), day)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    raw = {measurement.title: measurement.raw for measurement in measurements}
+    write_json(arguments.out / "results.json", {"day": day, "host": host, "measured": raw})
+    write_text(arguments.out / "RESULTS.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

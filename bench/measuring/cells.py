@@ -1,0 +1,95 @@
+"""The cells to measure: the artifacts and images of the project's own default run, or of COCO images given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from ssdbench.artifacts import open_artifact
+from ssdbench.coco import ImageList, ImageRecord, read_image_list
+from ssdbench.commandline import plan_of
+from ssdbench.errors import UserError
+from ssdbench.inference import head_decoding
+from ssdbench.normalisation import Normalisation
+from ssdbench.pixels import ChannelOrder
+from ssdbench.postprocess import HeadDecoding
+from ssdbench.protocols import protocol
+from ssdbench.runtimes import open_session
+from ssdbench.runtimes.base import Session
+
+
+@dataclass(frozen=True)
+class Target:
+    """One cell: what runs, how its pixels go in, and the images of its dataset. It can be sent to another process."""
+
+    name: str
+    framework: str
+    artifact: Path
+    card: dict[str, Any]
+    size: int
+    channel_order: ChannelOrder
+    nms: dict[str, float]
+    images: ImageList
+
+    @property
+    def decoding(self) -> HeadDecoding | None:
+        """What turns its heads into boxes."""
+        return head_decoding(self.card, self.nms)
+
+    def open(self, threads: int) -> Session:
+        """A session of so many threads."""
+        return open_session(self.framework, self.artifact, threads, Normalisation(**self.card["normalisation"]))
+
+    def records(self, count: int) -> list[ImageRecord]:
+        """So many image records: beyond those of the dataset the same files again, under other ids."""
+        step = 1 + max(record.id for record in self.images.images)
+        rotation: Iterator[ImageRecord] = cycle(self.images.images)
+        return [
+            replace(record, id=record.id + step * (index // len(self.images.images)))
+            for index, record in enumerate(islice(rotation, count))
+        ]
+
+
+def prepare(only: Sequence[str] = ()) -> list[Target]:
+    """Make the artifacts and the image list where they are not there, and say which cells there are.
+
+    The dataset is `local` where COCO_IMG_PATH is set, and else the embedded sample.
+
+    Args:
+        only: names such as "tflite fp32"; empty for all.
+
+    Raises:
+        UserError: the configuration is wrong, or what a cell needs could not be made.
+    """
+    entries = ["dataset=local"] if os.environ.get("COCO_IMG_PATH") else []
+    plan = plan_of([], entries)
+    cells = [cell for cell in plan.supported if not only or f"{cell.framework} {cell.precision}" in only]
+    lists = {plan.image_list(cell.dataset) for cell in cells}
+    wanted = [*dict.fromkeys(plan.card(cell) for cell in cells), *sorted(lists)]
+    config = ["--config", *entries] if entries else []
+    command = [sys.executable, "-m", "snakemake", *wanted, "--cores", "all", "--quiet", "all", *config]
+    if subprocess.run(command, check=False).returncode:
+        raise UserError("What the benchmark measures could not be made: see above, or run `make run` first.")
+    targets = []
+    for cell in cells:
+        card, artifact = open_artifact(Path(plan.card(cell)))
+        how = protocol(cell.protocol)
+        targets.append(
+            Target(
+                name=f"{cell.framework} {cell.precision}",
+                framework=cell.framework,
+                artifact=artifact,
+                card=card,
+                size=how.input_size or card["input_size"],
+                channel_order=how.channel_order,
+                nms=dict(plan.config.nms),
+                images=read_image_list(Path(plan.image_list(cell.dataset))),
+            )
+        )
+    return targets
