@@ -15,7 +15,7 @@ import numpy as np
 from measuring.table import Measurement, at_least, holds
 from measuring.workers import Result, Work, in_turn
 from ssdbench.coco import Detection, read_annotations, read_detections, write_detections
-from ssdbench.evaluation import METRICS
+from ssdbench.evaluation import METRICS, coco_metrics
 from ssdbench.files import write_json
 
 LOAD_BAR, EVALUATE_BAR, EQUAL = 2, 8, 1e-9
@@ -94,8 +94,6 @@ def measure_evaluation(case: Case, rounds: int) -> Measurement:
 
 def evaluation_of(case: Case) -> Work:
     """The work: this project's evaluation, {load, evaluate, metrics, per_class}."""
-
-    from ssdbench.evaluation import coco_metrics
 
     def work() -> Result:
         start = time.perf_counter()
