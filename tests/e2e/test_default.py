@@ -26,6 +26,10 @@ CELLS = {
     ("onnxruntime", "fp32"),
     ("onnxruntime", "fp16"),
     ("onnxruntime", "int8"),
+    ("openvino", "fp32"),
+    ("openvino", "fp16"),
+    ("openvino", "int8"),
+    ("opencv", "fp32"),
 }
 
 
@@ -48,7 +52,7 @@ def test_every_supported_cell_is_ok_and_every_other_has_a_reason(project: Projec
     rows = project.summary("sample")
     assert {name[2:] for name, row in rows.items() if row["status"] == "ok"} == CELLS
     others = {name[2:]: row for name, row in rows.items() if row["status"] != "ok"}
-    assert set(others) == {("tensorflow", "fp16"), ("tensorflow", "int8")}
+    assert set(others) == {(name, precision) for name in ("tensorflow", "opencv") for precision in ("fp16", "int8")}
     for row in others.values():
         assert row["status"] == "unsupported"
         assert row["reason"]
@@ -101,7 +105,7 @@ def test_the_page_is_one_file_with_every_cell_and_the_banner(project: Project) -
     assert len(page) < 4_000_000
     assert "not COCO" in page
     assert not re.search(r"(src|href)=[\"']https?://[^\"']*\.(js|css|png|jpg)", page)
-    for framework in ("TensorFlow fp32", "TFLite int8", "ONNX Runtime fp16"):
+    for framework in ("TensorFlow fp32", "TFLite int8", "ONNX Runtime fp16", "OpenVINO int8", "OpenCV fp32"):
         assert framework in page
 
 
@@ -140,7 +144,7 @@ def test_deleted_detections_of_one_cell_rerun_that_cell_alone(project: Project) 
 
 def test_another_nms_threshold_converts_nothing(project: Project) -> None:
     jobs = project.dry_run(config={**QUICK, "nms": {"score": 0.3}})
-    assert jobs["detect_objects"] == jobs["evaluate_detections"] == 7
+    assert jobs["detect_objects"] == jobs["evaluate_detections"] == 11
     assert not jobs.keys() & {
         "convert_model",
         "quantise_model",
@@ -152,7 +156,8 @@ def test_another_nms_threshold_converts_nothing(project: Project) -> None:
 
 def test_another_calibration_size_remakes_int8_alone(project: Project) -> None:
     jobs = project.dry_run(config={**QUICK, "calibration": {"images": 60}})
-    assert jobs["quantise_model"] == jobs["detect_objects"] == jobs["evaluate_detections"] == 2
+    assert jobs["quantise_model"] == 2
+    assert jobs["detect_objects"] == jobs["evaluate_detections"] == 3
     assert jobs["choose_calibration"] == 1
     assert not jobs.keys() & {"convert_model", "compose_sample", "list_images", "fetch_model"}
 
@@ -173,7 +178,7 @@ def test_edited_code_reruns_the_steps_that_run_through_it(project: Project) -> N
     package = project.folder / "workflow/scripts/ssdbench"
     with changed(package / "evaluation.py", (package / "evaluation.py").read_text() + "\n# another line\n"):
         jobs = project.dry_run(config=QUICK)
-    assert jobs["evaluate_detections"] == 7
+    assert jobs["evaluate_detections"] == 11
     assert not jobs.keys() & {"detect_objects", "time_inference", "convert_model", "quantise_model"}
 
 

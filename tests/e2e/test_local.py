@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.conftest import LOCAL
+from ssdbench.frameworks import artifact_of
 from support.project import Project
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def measured(project: Project, environment: dict[str, str]) -> dict[tuple[str, s
 
 def artifact(project: Project, kind: str, framework: str, precision: str) -> Path:
     """The model file of an artifact; int8 is the one calibrated for `local`."""
-    folder = project.folder / f"resources/models/{MODEL}/artifacts/{kind}/{framework}"
+    folder = project.folder / f"resources/models/{MODEL}/artifacts/{kind}/{artifact_of(framework, precision)[0]}"
     (card,) = folder.glob(f"{precision}-local-*/card.json" if precision == "int8" else f"{precision}/card.json")
     return next(path for path in card.parent.iterdir() if path.suffix in (".pb", ".tflite", ".onnx"))
 
@@ -42,12 +43,12 @@ def ap_by_hand(project: Project, environment: dict[str, str], *arguments: str) -
 def test_every_fp32_cell_has_the_measured_accuracy_and_they_agree(
     measured: dict[tuple[str, str], float],
 ) -> None:
-    fp32 = [measured[framework, "fp32"] for framework in ("tensorflow", "tflite", "onnxruntime")]
-    assert fp32 == pytest.approx([AP] * 3, abs=0.003)
+    fp32 = [ap for (_, precision), ap in measured.items() if precision == "fp32"]
+    assert fp32 == pytest.approx([AP] * 5, abs=0.003)
     assert max(fp32) - min(fp32) <= 0.0005
 
 
-@pytest.mark.parametrize("framework", ["tflite", "onnxruntime"])
+@pytest.mark.parametrize("framework", ["tflite", "onnxruntime", "openvino"])
 def test_int8_keeps_96_and_fp16_99_5_percent(measured: dict[tuple[str, str], float], framework: str) -> None:
     reference = measured["tensorflow", "fp32"]
     assert measured[framework, "int8"] >= 0.96 * reference
@@ -57,9 +58,10 @@ def test_int8_keeps_96_and_fp16_99_5_percent(measured: dict[tuple[str, str], flo
 def test_each_cell_has_a_verdict_against_the_reference(project: Project, measured: object) -> None:
     verdicts = {name[2:]: row["verdict"] for name, row in project.summary("local").items() if row["status"] == "ok"}
     assert verdicts.pop(("tensorflow", "fp32")) == ""
-    assert verdicts["tflite", "fp32"] == verdicts["onnxruntime", "fp32"] == "kept"
-    assert {verdicts["tflite", "fp16"], verdicts["onnxruntime", "fp16"]} <= {"kept", "undecided"}
-    assert {verdicts["tflite", "int8"], verdicts["onnxruntime", "int8"]} <= {"undecided", "lost"}
+    assert {verdicts[name, "fp32"] for name in ("tflite", "onnxruntime", "openvino", "opencv")} == {"kept"}
+    several = ("tflite", "onnxruntime", "openvino")
+    assert {verdicts[name, "fp16"] for name in several} <= {"kept", "undecided"}
+    assert {verdicts[name, "int8"] for name in several} <= {"undecided", "lost"}
     run = project.json(f"results/local/{MODEL}/heads/tflite/int8/run.json")
     interval = run["comparison"]["intervals"]["AP"]
     assert interval["low"] < interval["difference"] < interval["high"]
@@ -126,7 +128,7 @@ def test_without_calibration_images_int8_is_unsupported_before_the_run(
     without = {key: value for key, value in environment.items() if key != "COCO_CALIB_PATH"}
     done = project.script("plan.py", "--config", "dataset=local", environment=without)
     assert "COCO_CALIB_PATH" in done.stdout
-    assert "5 of 9 cells run" in done.stdout
+    assert "8 of 15 cells run" in done.stdout
 
 
 def test_another_image_folder_reruns_what_it_must(
@@ -167,6 +169,10 @@ def graphs(project: Project, environment: dict[str, str], measured: object) -> N
         ("graph", "tflite", "tflite"),
         ("heads", "onnxruntime", "ort"),
         ("graph", "onnxruntime", "onnxruntime"),
+        ("heads", "openvino", "ov"),
+        ("graph", "openvino", "openvino"),
+        ("heads", "opencv", "opencv"),
+        ("graph", "opencv", "opencv"),
     ],
 )
 def test_any_artifact_runs_by_hand(

@@ -298,7 +298,7 @@ def test_only_what_can_be_made_is_supported() -> None:
         return {
             (kind, framework, precision)
             for kind in ("heads", "graph")
-            for framework in ("tensorflow", "tflite", "onnxruntime")
+            for framework in ("tensorflow", "tflite", "onnxruntime", "openvino", "opencv")
             for precision in ("fp32", "fp16", "int8")
             if unsupported_reason(row, kind, framework, precision) is None
         }

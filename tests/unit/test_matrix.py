@@ -21,13 +21,15 @@ def plan_of(overlay: dict[str, Any], environment: dict[str, str] | None = None) 
     return load_plan(merge(read_yaml(ROOT / "config.yaml"), overlay), ROOT, environment or {})
 
 
-def test_the_default_matrix_runs_seven_cells_and_says_why_two_do_not() -> None:
+def test_the_default_matrix_runs_eleven_cells_and_says_why_four_do_not() -> None:
     plan = plan_of({})
     cells = {(cell.name.framework, cell.name.precision): cell.unsupported for cell in plan.cells}
-    assert len(cells) == 9
+    assert len(cells) == 15
     assert {name for name, reason in cells.items() if reason} == {
         ("tensorflow", "fp16"),
         ("tensorflow", "int8"),
+        ("opencv", "fp16"),
+        ("opencv", "int8"),
     }
 
 
@@ -37,9 +39,9 @@ def test_int8_needs_calibration_images_where_the_dataset_is_local(tmp_path: Path
     without = plan_of({"dataset": "local"}, environment)
     reasons = [cell.unsupported for cell in without.cells if cell.name.precision == "int8"]
     assert all(reason for reason in reasons)
-    assert sum("COCO_CALIB_PATH" in (reason or "") for reason in reasons) == 2
+    assert sum("COCO_CALIB_PATH" in (reason or "") for reason in reasons) == 3
     plan = plan_of({"dataset": "local"}, {**environment, "COCO_CALIB_PATH": str(tmp_path)})
-    assert len(plan.supported) == 7
+    assert len(plan.supported) == 11
 
 
 @pytest.mark.parametrize("wrong", ["COCO_IMG_PATH", "COCO_ANNO_PATH", "COCO_CALIB_PATH"])
@@ -106,6 +108,8 @@ def test_a_protocol_of_another_framework_is_unsupported_with_the_reason() -> Non
         "tensorflow": False,
         "tflite": True,
         "onnxruntime": True,
+        "openvino": True,
+        "opencv": True,
     }
 
 
@@ -114,6 +118,25 @@ def test_a_finished_file_runs_as_what_it_is_and_as_nothing_else() -> None:
     (only,) = plan.supported
     assert (only.protocol, only.framework, only.precision) == ("graph", "tflite", "int8")
     assert plan.card(only).endswith("/graph/tflite/int8/card.json")
+
+
+def test_frameworks_that_run_onnx_share_its_artifacts(tmp_path: Path) -> None:
+    plan = plan_of({})
+    cards: dict[str, set[str]] = {}
+    for name in plan.supported:
+        cards.setdefault(name.framework, set()).add(plan.card(name))
+    assert cards["openvino"] == cards["onnxruntime"] > cards["opencv"]
+    (tmp_path / "a.onnx").write_bytes(b"")
+    (tmp_path / "mine.yaml").write_text(
+        "models: {mine: {title: t, source: {kind: local, path: a.onnx}, format: onnx, given: [heads, int8], "
+        "licence: l, trained_on: t, input_size: 300}}"
+    )
+    given = plan_of({"registries": [str(tmp_path / "mine.yaml")], "models": ["mine"]})
+    assert {(name.framework, name.precision) for name in given.supported} == {
+        ("onnxruntime", "int8"),
+        ("openvino", "int8"),
+    }
+    assert len(given.cards) == 1
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
@@ -196,7 +219,7 @@ def test_a_report_over_what_exists_asks_for_no_run_and_states_the_unsupported_ce
     plan = plan_of({"absent": "failed"})
     assert plan.report_runs(plan.supported) == []
     states = [cell["status"] for cell in plan.report_context("sample")["unsupported"]]
-    assert states == ["unsupported"] * 2
+    assert states == ["unsupported"] * 4
     assert plan_of({}).report_runs(plan.supported) == plan.supported
 
 

@@ -218,11 +218,20 @@ HEADS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("onnxruntime", "float32"): lambda folder: onnx_heads(folder / "model.onnx", "float32"),
     ("onnxruntime", "nchw"): lambda folder: onnx_heads(folder / "model.onnx", "nchw"),
     ("onnxruntime", "half"): lambda folder: onnx_heads(folder / "model.onnx", "half"),
+    ("openvino", "uint8"): lambda folder: onnx_heads(folder / "model.onnx"),
+    ("openvino", "float32"): lambda folder: onnx_heads(folder / "model.onnx", "float32"),
+    ("openvino", "nchw"): lambda folder: onnx_heads(folder / "model.onnx", "nchw"),
+    ("openvino", "half"): lambda folder: onnx_heads(folder / "model.onnx", "half"),
+    ("opencv", "uint8"): lambda folder: onnx_heads(folder / "model.onnx"),
+    ("opencv", "float32"): lambda folder: onnx_heads(folder / "model.onnx", "float32"),
+    ("opencv", "nchw"): lambda folder: onnx_heads(folder / "model.onnx", "nchw"),
 }
 GRAPHS: dict[str, Callable[[Path], Path]] = {
     "tensorflow": lambda folder: tensorflow_graph(folder / "model.pb"),
     "tflite": lambda folder: tflite_graph(folder / "model.tflite"),
     "onnxruntime": lambda folder: onnx_graph(folder / "model.onnx"),
+    "openvino": lambda folder: onnx_graph(folder / "model.onnx"),
+    "opencv": lambda folder: onnx_graph(folder / "model.onnx"),
 }
 TOLERANCE = {"int8": 0.05, "quantised": 0.05, "half": 0.005}
 
@@ -248,7 +257,7 @@ def test_heads_are_those_of_the_network(framework: str, kind: str, tmp_path: Pat
     assert ("2/255" in facts["input"]) == (kind in ("float32", "nchw", "quantised"))
 
 
-@pytest.mark.parametrize("framework", ["tensorflow", "onnxruntime"])
+@pytest.mark.parametrize("framework", ["tensorflow", "onnxruntime", "openvino", "opencv"])
 def test_a_batch_gives_what_its_images_give(framework: str, tmp_path: Path) -> None:
     session = open_session(framework, HEADS[framework, "uint8"](tmp_path), threads=2)
     output = session.run(picture(3, batch=5))

@@ -17,7 +17,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.copy_to(tmp_path_factory.mktemp("plan") / "project")
 
 
-def test_the_default_matrix_is_seven_cells_of_three_rounds(project: Project) -> None:
+def test_the_default_matrix_is_eleven_cells_of_three_rounds(project: Project) -> None:
     jobs = project.dry_run()
     assert jobs == {
         "fetch_model": 1,
@@ -26,13 +26,13 @@ def test_the_default_matrix_is_seven_cells_of_three_rounds(project: Project) -> 
         "list_images": 1,
         "convert_model": 5,
         "quantise_model": 2,
-        "detect_objects": 7,
-        "time_inference": 21,
-        "combine_rounds": 7,
-        "evaluate_detections": 7,
-        "compare_with_reference": 6,
-        "diagnose_cell": 7,
-        "collect_run": 7,
+        "detect_objects": 11,
+        "time_inference": 33,
+        "combine_rounds": 11,
+        "evaluate_detections": 11,
+        "compare_with_reference": 10,
+        "diagnose_cell": 11,
+        "collect_run": 11,
         "build_report": 1,
         "check_cells": 1,
     }
@@ -53,7 +53,7 @@ def test_a_target_stops_where_its_name_says(project: Project, target: str, rules
 
 
 def test_detections_and_report_are_targets_too(project: Project) -> None:
-    assert project.dry_run("detections")["detect_objects"] == 7
+    assert project.dry_run("detections")["detect_objects"] == 11
     assert "time_inference" not in project.dry_run("detections")
     assert project.dry_run("report")["build_report"] == 1
 
@@ -88,7 +88,7 @@ def test_accuracy_runs_are_split_only_where_there_are_more_images(project: Proje
     [
         (
             {"frameworks": ["tensorrt"]},
-            "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime.",
+            "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime, openvino, opencv.",
         ),
         ({"datsets": ["sample"]}, "unknown key 'datsets'. Did you mean 'datasets'?"),
         ({"dataset": "local"}, "COCO_IMG_PATH"),
@@ -124,7 +124,7 @@ def test_too_little_disk_is_one_sentence(project: Project, tmp_path: Path) -> No
 def test_plan_names_cells_reasons_downloads_disk_and_time(project: Project) -> None:
     done = project.script("plan.py", "--config", "dataset=coco_val2017-first500")
     assert done.returncode == 0, done.stderr
-    assert "7 of 9 cells run. Images: coco_val2017-first500 (500)." in done.stdout
+    assert "11 of 15 cells run. Images: coco_val2017-first500 (500)." in done.stdout
     assert "unsupported: TensorFlow runs the frozen graph" in " ".join(done.stdout.split())
     assert "annotations_trainval2017.zip: 252.9 MB" in done.stdout
     assert "500 images of coco_val2017-first500: 81.5 MB" in done.stdout

@@ -15,7 +15,7 @@ from ssdbench.code import module_files
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, read_json, sha256_files
 from ssdbench.forecast import forecast
-from ssdbench.frameworks import frameworks
+from ssdbench.frameworks import artifact_of, frameworks
 from ssdbench.host import package_versions
 from ssdbench.lifetime import clear_stale_lock
 from ssdbench.load import load_plan
@@ -307,7 +307,14 @@ wildcard_constraints:
     tag=one_of(PLAN.config.tags),
     model=one_of(cell.name.model for cell in PLAN.cells),
     protocol=one_of(cell.name.protocol for cell in PLAN.cells),
-    framework=one_of(cell.name.framework for cell in PLAN.cells),
+    framework=one_of(
+        name
+        for cell in PLAN.cells
+        for name in (
+            cell.name.framework,
+            *artifact_of(cell.name.framework, cell.name.precision)[:1],
+        )
+    ),
     kind="heads|graph",
     precision="[^/]+",  # of cells and of artifacts, whose int8 names its calibration
     round=r"\d+",

@@ -29,7 +29,11 @@ def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images))
     check_not_calibrated_with(card, images)
     session = open_session(
-        snakemake.wildcards.framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])
+        snakemake.wildcards.framework,
+        artifact,
+        snakemake.threads,
+        Normalisation(**card["normalisation"]),
+        snakemake.wildcards.precision,
     )
     places = slice(None)
     if shard := snakemake.wildcards.get("shard"):

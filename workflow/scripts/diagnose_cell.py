@@ -1,6 +1,6 @@
 """Rule diagnose_cell: what explains a cell that departs from its reference, or from the AP expected of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def departure(images: ImageList, parity: steps.Record) -> Explanation:
     """Run the reference with each usual cause."""
     worst = [one["image_id"] for one in parity["worst"]]
     records = diagnosis.images_to_try(images.images, diagnosis.DEPARTURE_IMAGES, worst)
-    run = runner(parity["reference"]["framework"], snakemake.input.reference_card, images.folder, records)
+    run = runner(parity["reference"], snakemake.input.reference_card, images.folder, records)
     return diagnosis.explain_departure(run, sizes(records), observed(records))
 
 
@@ -56,19 +56,25 @@ def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
     with_objects = {row.image_id for row in truth.annotations if not row.iscrowd}
     telling = [image for image in images.images if image.id in with_objects]
     records = diagnosis.images_to_try(telling, diagnosis.EXPECTED_IMAGES)
-    run = runner(snakemake.wildcards.framework, snakemake.input.card, images.folder, records)
+    run = runner(dict(snakemake.wildcards), snakemake.input.card, images.folder, records)
     how = protocol(snakemake.wildcards.protocol)
     return diagnosis.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
 
 
-def runner(framework: str, card_path: str, folder: Path, records: Sequence[ImageRecord]) -> diagnosis.Run:
-    """What runs an artifact on a few images with any of the usual changes."""
+def runner(cell: Mapping[str, str], card_path: str, folder: Path, records: Sequence[ImageRecord]) -> diagnosis.Run:
+    """What runs a cell (its framework and precision) on a few images with any of the usual changes."""
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
     card, artifact = open_artifact(Path(card_path))
     check_processor(card, int8_saturates(host_facts()["cpu_flags"]))
     return diagnosis.run_changed(
-        open_session(framework, artifact, snakemake.threads, Normalisation(**card["normalisation"])),
+        open_session(
+            cell["framework"],
+            artifact,
+            snakemake.threads,
+            Normalisation(**card["normalisation"]),
+            cell["precision"],
+        ),
         folder,
         records,
         how.input_size or card["input_size"],

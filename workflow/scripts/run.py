@@ -28,7 +28,7 @@ from ssdbench.coco import ImageRecord, read_annotations, write_detections
 from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation import METRICS, evaluate
 from ssdbench.files import read_json
-from ssdbench.frameworks import frameworks
+from ssdbench.frameworks import artifact_of, frameworks
 from ssdbench.host import limit_pools
 from ssdbench.inference import detections
 from ssdbench.nms import NmsSettings
@@ -42,7 +42,7 @@ from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing import percentiles
 
-ALIASES = {"tf": "tensorflow", "ort": "onnxruntime"}
+ALIASES = {"tf": "tensorflow", "ort": "onnxruntime", "ov": "openvino"}
 ANY_SIZE = 300  # for graphs that resize by themselves
 NMS = NmsSettings()
 
@@ -145,10 +145,11 @@ def run(options: argparse.Namespace) -> str:
         raise UserError("No images: give --images_path and --anno_path, or set COCO_IMG_PATH and COCO_ANNO_PATH.")
     annotations = read_annotations(options.anno_path)
     card = card_beside(options.model_path)
-    if card and card["precision"] != options.precision:
+    framework = framework_of(options)
+    if card and card["precision"] != artifact_of(framework, options.precision)[1]:
         raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
     normalisation = Normalisation(**card["normalisation"]) if card else MOBILENET_SSD
-    session = open_session(framework_of(options), options.model_path, options.threads, normalisation)
+    session = open_session(framework, options.model_path, options.threads, normalisation, options.precision)
     decoding = head_decoding(session, card, options)
     outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
     with tempfile.TemporaryDirectory() as folder:

@@ -44,7 +44,11 @@ def work() -> steps.Record:
         (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
     ]
     session, loading = load_session(
-        snakemake.wildcards.framework, artifact, threads, Normalisation(**card["normalisation"])
+        snakemake.wildcards.framework,
+        artifact,
+        threads,
+        Normalisation(**card["normalisation"]),
+        snakemake.wildcards.precision,
     )
 
     def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssdbench.errors import UserError
 
 
 @dataclass(frozen=True)
 class Framework:
-    """One inference framework.
+    """One inference framework, or a variant of one (`tflite-builtin`).
 
     module: its module in ssdbench.runtimes. model_file: name of an artifact's model file. packages: distributions
-    that run it; converters: those that make its artifacts. artifacts: graph kind -> precisions there are.
-    seconds_per_image: rough, on one core, for forecasts only.
+    that run it; converters: those that make its artifacts. artifacts: graph kind -> precisions that it runs.
+    seconds_per_image: rough, on one core, for forecasts only. artifact_of: the framework whose artifacts it runs,
+    empty for its own.
     """
 
     module: str
@@ -23,10 +24,28 @@ class Framework:
     converters: tuple[str, ...]
     artifacts: Mapping[str, tuple[str, ...]]
     seconds_per_image: float
+    artifact_of: str = ""
 
 
 def frameworks() -> dict[str, Framework]:
     """All frameworks by name."""
+    tflite = Framework(
+        "tflite",
+        "model.tflite",
+        ("ai-edge-litert", "numpy"),
+        ("tensorflow", "ai-edge-litert"),
+        {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
+        0.03,
+    )
+    onnxruntime = Framework(
+        "onnxruntime",
+        "model.onnx",
+        ("onnxruntime", "numpy"),
+        ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
+        {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
+        0.03,
+    )
+    of_onnxruntime = replace(onnxruntime, artifact_of="onnxruntime")
     return {
         "tensorflow": Framework(
             "tensorflow",
@@ -36,21 +55,15 @@ def frameworks() -> dict[str, Framework]:
             {"heads": ("fp32",), "graph": ("fp32",)},
             0.05,
         ),
-        "tflite": Framework(
-            "tflite",
-            "model.tflite",
-            ("ai-edge-litert", "numpy"),
-            ("tensorflow", "ai-edge-litert"),
-            {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
-            0.03,
-        ),
-        "onnxruntime": Framework(
-            "onnxruntime",
-            "model.onnx",
-            ("onnxruntime", "numpy"),
-            ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-            {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
-            0.03,
+        "tflite": tflite,
+        "onnxruntime": onnxruntime,
+        "openvino": replace(of_onnxruntime, module="openvino", packages=("openvino", "numpy")),
+        "opencv": replace(
+            of_onnxruntime,
+            module="opencv",
+            packages=("opencv-python-headless", "numpy"),
+            artifacts={"heads": ("fp32",), "graph": ("fp32",)},
+            seconds_per_image=0.1,
         ),
     }
 
@@ -61,3 +74,11 @@ def framework(name: str) -> Framework:
     if name not in table:
         raise UserError(f"Framework {name!r} is not known. Use one of: {', '.join(table)}.")
     return table[name]
+
+
+def artifact_of(name: str, precision: str) -> tuple[str, str]:
+    """Framework and precision of the artifact that a cell runs: mostly its own.
+
+    bf16 is computed in, not stored: the file holds fp32.
+    """
+    return framework(name).artifact_of or name, "fp32" if precision == "bf16" else precision

@@ -12,6 +12,7 @@ from typing import Any
 from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, sha256_file, sha256_files
+from ssdbench.frameworks import artifact_of
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Expected, HeldOut, Registry
@@ -349,9 +350,10 @@ class Plan:
     def card(self, name: CellName) -> str:
         """Path of the card of the artifact that a cell runs."""
         kind = next(cell.graph_kind for cell in self.cells if cell.name == name)
+        framework, precision = artifact_of(name.framework, name.precision)
         calibration = self.calibration_of(name)
-        precision = f"{name.precision}-{calibration}" if calibration else name.precision
-        return f"resources/models/{name.model}/artifacts/{kind}/{name.framework}/{precision}/card.json"
+        version = f"{precision}-{calibration}" if calibration else precision
+        return f"resources/models/{name.model}/artifacts/{kind}/{framework}/{version}/card.json"
 
 
 def make_plan(

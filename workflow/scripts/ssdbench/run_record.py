@@ -37,6 +37,7 @@ _PACKAGES = (
     "onnx",
     "onnxruntime",
     "opencv-python-headless",
+    "openvino",
     "pycocotools",
     "snakemake",
     "tensorflow",

@@ -35,7 +35,7 @@ _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 
 def load_session(
-    framework: str, path: Path, threads: int, normalisation: Normalisation
+    framework: str, path: Path, threads: int, normalisation: Normalisation, precision: str = "fp32"
 ) -> tuple[Session, dict[str, float]]:
     """Open a session and say how long it took: {import_ms, load_ms}, the framework apart from the file.
 
@@ -45,7 +45,7 @@ def load_session(
     start = time.perf_counter_ns()
     import_framework(framework)
     imported = time.perf_counter_ns()
-    session = open_session(framework, path, threads, normalisation)
+    session = open_session(framework, path, threads, normalisation, precision)
     loaded = time.perf_counter_ns()
     return session, {"import_ms": _ms(imported - start), "load_ms": _ms(loaded - imported)}
 

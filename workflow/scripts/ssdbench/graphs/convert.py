@@ -54,11 +54,13 @@ class _Detector:
 
 @dataclass(frozen=True)
 class _Made:
-    """What the card says of a file beyond its contents; anchors only of `heads` files."""
+    """What the card says of a file beyond its contents; anchors only of `heads` files. reduce_range: whether the
+    weights have 7 bits, None where that makes no difference or is not known."""
 
     check: dict[str, Any]
     anchors: Float32 | None
     notes: tuple[str, ...]
+    reduce_range: bool | None = None
 
 
 def convert(
@@ -115,6 +117,7 @@ def convert(
             "class_ids": _class_ids(row, graph_kind, framework),
             "ops": contents.ops,
             "int8_share": contents.int8_share,
+            "reduce_range": made.reduce_range,
             "notes": list(made.notes),
             "check": made.check,
             "versions": package_versions(tools.converters),
@@ -157,6 +160,7 @@ def _make(
         check.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
         _notes(framework, precision, reduce_range),
+        reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssdbench.frameworks import artifact_of
 from ssdbench.frameworks import framework as framework_row
 from ssdbench.registry import ModelRow
 
@@ -16,13 +17,15 @@ def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
 
 
 def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision: str) -> str | None:
-    """Why there is no such artifact of a model, or None where there is."""
+    """Why a framework has no such artifact of a model to run, or None where it has."""
+    own = artifact_of(framework, precision)
     if row.given is not None:
         given = (row.given[0], {"tflite": "tflite", "onnx": "onnxruntime"}[row.format], row.given[1])
-        if (graph_kind, framework, precision) == given:
+        if (graph_kind, *own) != given:
+            return f"{row.name} is one finished file: {given[0]}, {given[1]}, {given[2]}"
+        if own == (framework, precision):
             return None
-        return f"{row.name} is one finished file: {given[0]}, {given[1]}, {given[2]}"
-    if row.heads is None and not is_published_file(row, graph_kind, framework):
+    elif row.heads is None and not is_published_file(row, graph_kind, own[0]):
         return f"{row.name} has no `heads` in the registry, so nothing can be converted from it"
     made = framework_row(framework).artifacts.get(graph_kind, ())
     if precision in made:
@@ -30,4 +33,4 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
     if framework == "tensorflow" and made:
         return f"TensorFlow runs the frozen graph in fp32 only; {precision} is what TFLite is for"
     there_are = f"there are {', '.join(made)}" if made else "there is none"
-    return f"no {precision} artifact of graph kind {graph_kind} is made for {framework}; {there_are}"
+    return f"{framework} runs no {precision} artifact of graph kind {graph_kind}; {there_are}"

@@ -337,7 +337,9 @@ def _model(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
 
 def _details(run: Mapping[str, Any]) -> dict[str, Any]:
     """What only the report's closer views show of a cell."""
-    card, metrics, timing = (run.get(part) or {} for part in ("card", "metrics", "timing"))
+    card, detect, metrics, timing = (run.get(part) or {} for part in ("card", "detect", "metrics", "timing"))
+    # What a runtime says that it runs in int8 goes before what the file promises.
+    card = card | {key: value for key, value in (detect.get("runtime") or {}).items() if key == "int8_share"}
     kept = ("file", "graph_kind", "sha256", "ops", "int8_share", "notes", "calibration", "check")
     return {
         "per_class": list(metrics.get("per_class") or []),

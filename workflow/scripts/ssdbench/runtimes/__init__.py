@@ -11,7 +11,7 @@ from typing import cast
 from ssdbench.errors import UserError
 from ssdbench.frameworks import framework as known_framework
 from ssdbench.normalisation import MOBILENET_SSD, Normalisation
-from ssdbench.runtimes.base import Session
+from ssdbench.runtimes.base import Options, Session
 
 
 def import_framework(framework: str) -> ModuleType:
@@ -32,10 +32,16 @@ def import_framework(framework: str) -> ModuleType:
         ) from error
 
 
-def open_session(framework: str, path: Path, threads: int, normalisation: Normalisation = MOBILENET_SSD) -> Session:
+def open_session(
+    framework: str,
+    path: Path,
+    threads: int,
+    normalisation: Normalisation = MOBILENET_SSD,
+    precision: str = "fp32",
+) -> Session:
     """Load the model file at `path` into `framework`, its pools set to `threads` threads.
 
-    normalisation: what an input means that is not of uint8 pixels.
+    normalisation: what an input means that is not of uint8 pixels. precision: of the cell.
     Open one framework per process: their thread pools and memory would disturb one another.
 
     Raises:
@@ -46,4 +52,4 @@ def open_session(framework: str, path: Path, threads: int, normalisation: Normal
         raise UserError(f"{threads} threads were asked for. Use 1 or more.")
     if not path.exists():
         raise UserError(f"Model {path} does not exist. Check the path, or make the artifact again.")
-    return cast(Session, module.open_session(path, threads, normalisation))
+    return cast(Session, module.open_session(path, Options(threads, normalisation, precision)))

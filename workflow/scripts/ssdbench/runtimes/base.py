@@ -46,6 +46,17 @@ class InputForm:
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if self.channels_first else array
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a file is opened. threads: of the framework's pools. normalisation: what an input means that is not of
+    uint8 pixels. precision: the cell's, for frameworks that compute in one of several whatever the file holds.
+    """
+
+    threads: int
+    normalisation: Normalisation
+    precision: str
+
+
 class Session(ABC):
     """One loaded model file, ready to run in the threads it was opened with.
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import onnxruntime as ort
 
-from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
     InputForm,
+    Options,
     Session,
     Shape,
     find_outputs,
@@ -73,20 +73,20 @@ class _OnnxSession(Session):
         }
 
 
-def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
+def open_session(path: Path, options: Options) -> Session:
     """Load an .onnx file of either graph kind.
 
     Raises:
         UserError: not such a file, or not an SSD with one image input.
     """
     try:
-        session = ort.InferenceSession(str(path), _options(threads), providers=_PROVIDERS)
+        session = ort.InferenceSession(str(path), _options(options.threads), providers=_PROVIDERS)
     except Exception as error:  # its exceptions share no base class
         raise unloadable(path, "ONNX Runtime", error) from error
     inputs = {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()}
-    form = input_form(path, inputs, normalisation)
+    form = input_form(path, inputs, options.normalisation)
     kind, names = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})
-    return _OnnxSession(path, threads, kind, form, session, names)
+    return _OnnxSession(path, options.threads, kind, form, session, names)
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -11,11 +11,11 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_saved_model
 
 from ssdbench.graph_effects import require_computation_only
-from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
     InputForm,
+    Options,
     Session,
     Shape,
     find_outputs,
@@ -54,7 +54,7 @@ class _TensorFlowSession(Session):
         }
 
 
-def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
+def open_session(path: Path, options: Options) -> Session:
     """Load a frozen graph (.pb) or a SavedModel (its folder, or the saved_model.pb in it).
 
     Raises:
@@ -62,7 +62,7 @@ def open_session(path: Path, threads: int, normalisation: Normalisation) -> Sess
     """
     # The threads of TensorFlow's pools are those of the first session in a process.
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+        intra_op_parallelism_threads=options.threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
     )
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     folder = path.parent if path.name == "saved_model.pb" else path
@@ -75,9 +75,11 @@ def open_session(path: Path, threads: int, normalisation: Normalisation) -> Sess
     except (OSError, DecodeError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise unloadable(path, "TensorFlow", error) from error
     tensors = {name: session.graph.get_tensor_by_name(tensor) for name, tensor in (inputs | outputs).items()}
-    form = input_form(path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs}, normalisation)
+    form = input_form(
+        path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs}, options.normalisation
+    )
     kind, names = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
-    return _TensorFlowSession(path, threads, kind, form, session, tuple(outputs[n] for n in names))
+    return _TensorFlowSession(path, options.threads, kind, form, session, tuple(outputs[n] for n in names))
 
 
 def _load_frozen_graph(session: Any, path: Path) -> tuple[dict[str, str], dict[str, str]]:

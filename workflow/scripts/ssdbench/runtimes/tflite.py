@@ -10,12 +10,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from ssdbench.errors import UserError
-from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Float32, Heads, UInt8
 from ssdbench.runtimes.base import (
     HEADS_OUTPUTS,
     GraphKind,
     InputForm,
+    Options,
     Session,
     Shape,
     find_outputs,
@@ -73,23 +73,23 @@ class _TfliteSession(Session):
         }
 
 
-def open_session(path: Path, threads: int, normalisation: Normalisation) -> Session:
+def open_session(path: Path, options: Options) -> Session:
     """Load a .tflite file, of heads or with the TFLite_Detection_PostProcess operator.
 
     Raises:
         UserError: not such a file, or not an SSD with one image input.
     """
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter = Interpreter(model_path=str(path), num_threads=options.threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise unloadable(path, "LiteRT", error) from error
     inputs = {d["name"]: d for d in interpreter.get_input_details()}
     quantisation = next((d["quantization"] for d in inputs.values()), None)
     shapes = {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}
-    form = input_form(path, shapes, normalisation, quantisation)
+    form = input_form(path, shapes, options.normalisation, quantisation)
     kind, outputs = _outputs(path, interpreter)
-    return _TfliteSession(path, threads, kind, form, interpreter, outputs)
+    return _TfliteSession(path, options.threads, kind, form, interpreter, outputs)
 
 
 def _outputs(path: Path, interpreter: Any) -> tuple[GraphKind, tuple[dict[str, Any], ...]]:

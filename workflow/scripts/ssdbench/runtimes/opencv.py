@@ -1,0 +1,79 @@
+"""OpenCV's dnn module: an .onnx file on its own CPU engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+
+from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.runtimes.base import (
+    GraphKind,
+    InputForm,
+    Options,
+    Session,
+    Shape,
+    find_outputs,
+    finished,
+    input_form,
+    unloadable,
+)
+
+
+class _OpenCvSession(Session):
+    def __init__(
+        self, path: Path, threads: int, graph_kind: GraphKind, form: InputForm, net: Any, outputs: tuple[str, ...]
+    ) -> None:
+        super().__init__(path, threads, graph_kind, form)
+        self._net, self._outputs = net, list(outputs)
+
+    def infer(self, pixels: UInt8) -> Heads | Finished:
+        # OpenCV has one pool in a process: decoding and resizing get it back with the one thread they are due.
+        # Sessions of one thread leave it alone; those of more, side by side, would take it from one another.
+        if self.threads > 1:
+            cv2.setNumThreads(self.threads)
+        self._net.setInput(self.form.feed(pixels))
+        outputs = self._net.forward(self._outputs)
+        if self.threads > 1:
+            cv2.setNumThreads(1)
+        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "runtime": "OpenCV",
+            "version": cv2.__version__,
+            "provider": "CPU",
+            "engine": "new",
+            "threads_set": {"num_threads": self.threads},
+            "input": self.form.meaning,
+        }
+
+
+def open_session(path: Path, options: Options) -> Session:
+    """Load an .onnx file of either graph kind.
+
+    Raises:
+        UserError: not such a file, or not an SSD with one image input.
+    """
+    cv2.setNumThreads(1)
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph  # OpenCV does not tell what a file takes
+        net = cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_NEW)  # the classic one reads no graph with shapes free
+    except Exception as error:  # protobuf's and OpenCV's exceptions share no base class
+        raise unloadable(path, "OpenCV", error) from error
+    constants = {initializer.name for initializer in graph.initializer}
+    inputs = {value.name: (_dtype(value), _shape(value)) for value in graph.input if value.name not in constants}
+    form = input_form(path, inputs, options.normalisation)
+    kind, names = find_outputs(path, {value.name: _shape(value) for value in graph.output})
+    return _OpenCvSession(path, options.threads, kind, form, net, names)
+
+
+def _dtype(value: Any) -> str:
+    return str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name)
+
+
+def _shape(value: Any) -> Shape:
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim)
