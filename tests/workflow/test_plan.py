@@ -79,7 +79,7 @@ def test_a_single_file_can_be_asked_for(project: Project) -> None:
 def test_accuracy_runs_are_split_only_where_there_are_more_images(project: Project, size: int, shards: int) -> None:
     jobs = project.dry_run("detections", config={"shard_images": size})
     assert jobs.get("detect_objects", 0) == (0 if shards else 7)
-    assert jobs.get("detect_shard", 0) == 7 * shards
+    assert jobs.get("detect_shard", 0) == 11 * shards
     assert jobs.get("merge_shards", 0) == (7 if shards else 0)
 
 
