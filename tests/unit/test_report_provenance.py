@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ssdbench.report.page import render_page
 from ssdbench.report.provenance import provenance_marks
-from ssdbench.report.summary import build_summary, summary_markdown
+from ssdbench.report.summary import build_summary, summary_csv, summary_markdown
 from support.report_cells import HOST, make_context, make_run, unready
 
 CODE = {step: {"tensorflow": "cd" * 32, "tflite": "cd" * 32} for step in ("detect", "timing")}
@@ -37,9 +38,27 @@ def test_another_host_is_named_also_where_only_its_processor_differs() -> None:
     marks = provenance_marks(runs, {})
     assert marks[:2] == [[], []]
     assert marks[2] == [
-        "detections made on a with Other CPU, those of most other cells on a with Example CPU.",
+        "detections made on Other CPU, those of most other cells on Example CPU.",
         "timing made on a with Other CPU, those of most other cells on a with Example CPU.",
     ]
+
+
+def test_nodes_that_are_alike_are_told_apart_for_timings_alone() -> None:
+    marks = provenance_marks([on("a"), on("a", precision="fp16"), on("b", framework="tflite")], {})
+    assert marks[2] == ["timing made on b with Example CPU, those of most other cells on a with Example CPU."]
+
+
+def test_rows_name_their_host_and_processors_of_one_name_are_not_compared() -> None:
+    runs = [make_run(p50=34.0), make_run("tflite", p50=11.0)]
+    for run, host, model in zip(runs, ("node1", "node2"), ("1", "49"), strict=True):
+        run["timing"]["host"] = {"hostname": host, "cpu": "AMD EPYC", "cpu_id": f"model {model} microcode 0x1"}
+    summary = build_summary(runs, make_context())
+    assert [row["timed_host"] for row in summary["rows"]] == ["node1", "node2"]
+    assert [row["timed_on"] for row in summary["rows"]] == [["AMD EPYC (model 1)"], ["AMD EPYC (model 49)"]]
+    assert "timed_host" in summary_csv(summary).splitlines()[0]
+    assert "Fastest" not in [fact["label"] for fact in summary["groups"][0]["findings"]]
+    page = render_page(summary, [])
+    assert "on node1" in page and "on node2" in page
 
 
 def test_the_mark_stands_in_rows_and_notes() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from ssdbench.bootstrap import Draws
 from ssdbench.bootstrap import compare as compare_draws
 from ssdbench.files import sha256_text
-from ssdbench.report.environment import fold
+from ssdbench.report.environment import fold, processors
 from ssdbench.report.words import CELL_WORDS, count, listed, setting_words
 
 Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured"]
@@ -185,13 +185,13 @@ def compare_latency(a: Measured, b: Measured) -> Change:
     settings = [setting_words(str(cell.part("timing").get("setting"))) for cell in (a, b)]
     if settings[0] != settings[1]:
         return not_comparable(f"other setting: {settings[0]} in A, {settings[1]} in B")
-    processors = [_processors(cell) for cell in (a, b)]
-    for side, names in zip("AB", processors, strict=True):
+    both = [processors(cell.part("timing")) for cell in (a, b)]
+    for side, names in zip("AB", both, strict=True):
         if len(names) != 1:
             found = f"several processors: {listed(names)}" if names else "a processor that was not recorded"
             return not_comparable(f"timed in {side} on {found}")
-    if processors[0] != processors[1]:
-        return not_comparable(f"other processor: {processors[0][0]} in A, {processors[1][0]} in B")
+    if both[0] != both[1]:
+        return not_comparable(f"other processor: {both[0][0]} in A, {both[1][0]} in B")
     ranges = [[cell.number("timing", f"latency_p50_{end}_ms") for end in ("low", "high")] for cell in (a, b)]
     for side, cell, ends in zip("AB", (a, b), ranges, strict=True):
         if None in ends or (cell.number("timing", "rounds") or 0) < 2:
@@ -264,15 +264,6 @@ def _no_interval(a: Measured, b: Measured) -> str:
 
 def _is_valid(cell: Measured) -> bool:
     return cell.part("timing").get("timing_valid") is True
-
-
-def _processors(cell: Measured) -> list[str]:
-    """The processors that a cell's rounds were timed on. Several share a name, so family and model belong to it."""
-    names = []
-    for host in _records(cell.part("timing").get("host")):
-        kind = str(host.get("cpu_id") or "").partition(" microcode")[0]
-        names += [str(host["cpu"]) + (f" ({kind})" if kind else "")] if host.get("cpu") else []
-    return list(dict.fromkeys(names))
 
 
 def _differences(pairs: Mapping[Cell, tuple[Measured, Measured]]) -> dict[str, list[Difference]]:

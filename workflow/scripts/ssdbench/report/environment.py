@@ -41,8 +41,20 @@ def describe_environment(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str
 
 
 def processors(timing: Mapping[str, Any]) -> list[str]:
-    """The processors that a cell's rounds were timed on, each once; mostly one."""
-    names = (host.get("cpu") for host in as_list(timing.get("host")))
+    """The processors that a cell's rounds were timed on, each once; mostly one.
+
+    Several share a name, as those of virtual machines do, so family and model belong to it.
+    """
+    names = []
+    for host in as_list(timing.get("host")):
+        kind = str(host.get("cpu_id") or "").partition(" microcode")[0]
+        names += [str(host["cpu"]) + (f" ({kind})" if kind else "")] if host.get("cpu") else []
+    return list(dict.fromkeys(names))
+
+
+def host_names(timing: Mapping[str, Any]) -> list[str]:
+    """The hosts that a cell's rounds were timed on, each once."""
+    names = (host.get("hostname") for host in as_list(timing.get("host")))
     return list(dict.fromkeys(str(name) for name in names if name))
 
 

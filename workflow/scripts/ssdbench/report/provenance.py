@@ -61,7 +61,11 @@ def _usual(runs: Sequence[Mapping[str, Any]], step: str) -> str:
 
 
 def _hosts(run: Mapping[str, Any], step: str) -> list[str]:
-    """The hosts of a step, each with its processor, since names repeat in clouds."""
+    """The hosts of a step, each with its processor, since names repeat in clouds.
+
+    Detections depend on the processor at most: those of a cluster's nodes that are alike are not told apart.
+    """
     hosts = as_list((run.get(step) or {}).get("host"))
-    names = (" with ".join(filter(None, (host.get("hostname"), host.get("cpu")))) for host in hosts)
+    keys = ("hostname", "cpu") if step == "timing" else ("cpu",)
+    names = (" with ".join(str(host[key]) for key in keys if host.get(key)) for host in hosts)
     return list(dict.fromkeys(filter(None, names)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ssdbench.evaluation import METRICS
 from ssdbench.files import write_json, write_text
-from ssdbench.report.environment import describe_environment, processors
+from ssdbench.report.environment import describe_environment, host_names, processors
 from ssdbench.report.findings import findings
 from ssdbench.report.pace import judge_pace
 from ssdbench.report.provenance import provenance_marks
@@ -30,7 +30,7 @@ COLUMNS = (
     *_TIMES, "timing_valid", "timing_reason", "model_mb", "peak_rss_mb",
     "dataset", "setting", *_MORE_TIMES, "AP_change", "AP_share", "detections", "log",
     "verdict", "AP_change_low", "AP_change_high", "latency_p50_low_ms", "latency_p50_high_ms",
-    "parity", "expected_AP", "looks_like",
+    "parity", "expected_AP", "looks_like", "timed_host",
 )  # fmt: skip
 
 
@@ -224,6 +224,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         **verdict_columns(run.get("comparison")),
         "detections": _number(metrics, "detections"),
         "timed_on": processors(timing),
+        "timed_host": " ".join(host_names(timing)),
         "parity": _parity(run.get("parity")),
         "looks_like": (run.get("diagnosis") or {}).get("sentence") or "",
         "expected_AP": (run.get("expected") or {}).get("AP"),

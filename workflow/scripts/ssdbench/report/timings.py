@@ -23,10 +23,10 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
         rows: the group's summary rows. details: by cell id.
 
     Returns:
-        {setting, most, has_workload, lines, notes}. setting: what all cells share, in words, or empty. most: the
-        latency in ms at the right end of the drawn rounds. A line is {id, setting, stages: {name: [(percentile, ms)]},
-        rounds, queries, medians, drawn, workload}: `medians` are those of the rounds, in order; `drawn` is
-        {p50, p90, p99, medians}, each a percentage of `most` or None. notes: what disturbed which round.
+        {setting, host, most, has_workload, lines, notes}. setting, host: what all cells share, or empty. most: the
+        latency in ms at the right end of the drawn rounds. A line is {id, setting, host, stages, rounds, queries,
+        medians, drawn, workload}: `stages` are {name: [(percentile, ms)]}, `medians` are those of the rounds, in order;
+        `drawn` is {p50, p90, p99, medians}, each a percentage of `most` or None. notes: what disturbed which round.
     """
     timed = [row for row in rows if details[row["id"]]["timing"].get("stages")]
     if not timed:
@@ -37,8 +37,10 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
     for line in lines:
         line["drawn"] = _drawn(line, most)
     settings = {line["setting"] for line in lines if line["setting"]}
+    hosts = {line["host"] for line in lines if line["host"]}
     return {
         "setting": settings.pop() if len(settings) == 1 else "",
+        "host": hosts.pop() if len(hosts) == 1 else "",
         "most": most,
         "has_workload": any(line["workload"] is not None for line in lines),
         "lines": lines,
@@ -52,6 +54,7 @@ def _line(row: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "setting": setting_words(row["setting"]),
+        "host": row["timed_host"],
         "stages": {name: list(stages[name].items()) for name in STAGES if stages.get(name)},
         "rounds": timing.get("rounds"),
         "queries": timing.get("queries"),
