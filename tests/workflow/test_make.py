@@ -28,3 +28,25 @@ def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
     assert done.returncode == 0
     for target in ("run", "plan", "retry", "test", "test-quick", "clean"):
         assert f"\n{target} " in "\n" + done.stdout
+
+
+def test_a_run_that_ends_badly_is_followed_by_a_report_over_what_exists_and_fails(tmp_path: Path) -> None:
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    for name in ("snakemake", "python"):
+        (binaries / name).write_text(f'#!/bin/sh\necho "{name} $@"\nexit 1\n')
+        (binaries / name).chmod(0o755)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "requirements.txt").touch()
+    (tmp_path / ".venv" / "run.stamp").touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    options = "--configfile mine.yaml --profile profiles/slurm --config dataset=local"
+    words = ["CONFIG=mine.yaml", "PROFILE=profiles/slurm", "ARGS=--config dataset=local"]
+    done = subprocess.run(["make", "run", *words], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode != 0
+    assert done.stdout.splitlines() == [
+        f"snakemake {options}",
+        f"python workflow/scripts/report_absent.py {options}",
+    ]
