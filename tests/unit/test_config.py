@@ -59,7 +59,7 @@ def test_every_preset_plans_supported_cells(preset: Path) -> None:
         ({"precisions": ["fp8"]}, r"precisions.0 is 'fp8'; allowed are fp32"),
         ({"protocols": ["head"]}, r"protocols.0 is 'head'; allowed are heads"),
         ({"timing": {"threads": 0}}, r"timing.threads: 0 is less than the minimum of 1"),
-        ({"timing": {"threads": "two"}}, r"timing.threads is 'two', which is not of type integer"),
+        ({"timing": {"threads": "two"}}, r"timing.threads is 'two', which is not of type integer or array"),
         ({"nms": "{score: 0.5}"}, r"nms is '{score: 0.5}', which is not of type object"),
         ({"models": ["../x"]}, r"models.0"),
         ({"models": []}, r"nothing to measure"),

@@ -20,7 +20,7 @@ from ssdbench.normalisation import MOBILENET_SSD
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.pixels import resize_image
 from ssdbench.runtimes.base import InputForm, Session
-from ssdbench.timing import load_session, measure, percentiles
+from ssdbench.timing import load_sessions, measure, percentiles
 
 SIZE = 16
 
@@ -60,7 +60,7 @@ def measured(session: Session, images: int = 5, **options: Any) -> tuple[dict[st
         seen.append([record.id for record in records])
 
     result = measure(
-        session,
+        [session],
         pictures(images),
         lambda bgr: resize_image(bgr, SIZE, "rgb"),
         postprocess,
@@ -128,7 +128,7 @@ def test_a_network_that_returns_nan_is_not_timed() -> None:
 
 def test_a_file_that_does_not_load_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx does not exist"):
-        load_session("onnxruntime", tmp_path / "none.onnx", 1, MOBILENET_SSD)
+        load_sessions("onnxruntime", tmp_path / "none.onnx", 1, MOBILENET_SSD)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=1500))

@@ -20,6 +20,7 @@ from ssdbench.host import package_versions
 from ssdbench.lifetime import clear_stale_lock
 from ssdbench.load import load_plan
 from ssdbench.protocols import protocol
+from ssdbench.settings import Setting
 
 
 def check_slots(limit):
@@ -43,7 +44,8 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = PLAN.config.results_dir
-SETTING = PLAN.config.timing.setting
+SETTING = PLAN.config.timing.default.name
+SETTINGS = [setting.name for setting in PLAN.config.timing.settings]
 CELL_WORDS = "{tag}/{model}/{protocol}/{framework}/{precision}"
 CELL = f"{RESULTS}/{CELL_WORDS}"
 LOGS = "logs" if RESULTS == "results" else f"logs/{RESULTS}"
@@ -170,12 +172,28 @@ def what_is_there(cells):
     files = [
         Path(file) for one in there for file in [*one["files"].values(), *one["rounds"]]
     ]
+    files += [Path(file) for cell in taken for file in PLAN.sweep(cell)]
     return {"cells": there, "state": fingerprint(files) if there else ""}
 
 
 def card_of(wildcards):
     """The card of the artifact that a cell runs."""
     return PLAN.card(PLAN.cell(wildcards))
+
+
+def timed_card_of(wildcards):
+    """The card of the artifact that a cell is timed with at a setting."""
+    return PLAN.card(PLAN.cell(wildcards), setting_of(wildcards).batch)
+
+
+def setting_of(wildcards):
+    """The setting that a path names."""
+    return Setting.of(wildcards.setting)
+
+
+def sweep_of(tag):
+    """What the cells of a tag say at the other settings than the default one."""
+    return PLAN.report_sweep([cell for cell in PLAN.supported if cell.dataset == tag])
 
 
 def annotations_of(wildcards):

@@ -72,26 +72,28 @@ rule time_inference:
     input:
         code=code("time_inference.py"),
         runtime=runtime_code,
-        card=card_of,
+        card=timed_card_of,
         images=f"{RESULTS}/{{tag}}/images.json",
     output:
         round=f"{CELL}/timing/{{setting}}/round{{round}}.json",
     log:
         f"{CELL_LOGS}/time_inference-{{setting}}-round{{round}}.log",
     wildcard_constraints:
-        setting=re.escape(SETTING),
-    priority: lambda w: 100 - int(w.round)  # all cells in turn within a round
+        setting=one_of(SETTINGS),
+    priority: lambda w: 100 - int(w.round)  # all cells and settings in turn within a round
     conda:
         ENVIRONMENT
     resources:
         slots=100,  # the machine to itself
-        cpus_per_task=PLAN.config.timing.threads,  # on a cluster
-        mem_mb=lambda w, attempt: 3000 * attempt,
+        cpus_per_task=lambda w: setting_of(w).cores,  # on a cluster
+        mem_mb=lambda w, attempt: (
+            2800 + 200 * setting_of(w).batch * setting_of(w).streams
+        )
+        * attempt,
         runtime=lambda w, attempt: (30 + int(PLAN.config.timing.seconds) // 5) * attempt,
     params:
         nms=nms_of,
         versions=runtime_versions,
-        threads=PLAN.config.timing.threads,
         seconds=PLAN.config.timing.seconds,
     script:
         "../scripts/time_inference.py"
@@ -122,6 +124,28 @@ rule combine_rounds:
     log:
         f"{CELL_LOGS}/combine_rounds.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+    script:
+        "../scripts/combine_rounds.py"
+
+
+rule combine_setting:
+    input:
+        code=code("combine_rounds.py"),
+        rounds=expand(
+            f"{CELL}/timing/{{setting}}/round{{round}}.json",
+            round=range(1, PLAN.config.timing.rounds + 1),
+            allow_missing=True,
+        ),
+    output:
+        timing=f"{CELL}/timing/{{setting}}/timing.json",
+    log:
+        f"{CELL_LOGS}/combine_setting-{{setting}}.log",
+    wildcard_constraints:
+        setting=one_of(set(SETTINGS) - {SETTING}),
     conda:
         ENVIRONMENT
     resources:

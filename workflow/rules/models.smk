@@ -59,6 +59,7 @@ rule quantise_model:
         "logs/models/{model}/quantise_model-{kind}-{framework}-{precision}-{calibration}.log",
     wildcard_constraints:
         precision="int8",
+        calibration=r"[^-]+-\d+-seed\d+-[0-9a-f]{8}",
     priority: 250
     conda:
         ENVIRONMENT
@@ -72,3 +73,30 @@ rule quantise_model:
         versions=converter_versions,
     script:
         "../scripts/convert_model.py"
+
+
+rule batch_model:
+    input:
+        code=code("batch_model.py"),
+        runtime=runtime_code,
+        card=f"{ARTIFACT}{{calibrated}}/card.json",
+        check="resources/datasets/sample/annotations.json",
+    output:
+        card=f"{ARTIFACT}-b{{batch}}{{calibrated}}/card.json",
+    log:
+        "logs/models/{model}/batch_model-{kind}-{framework}-{precision}-b{batch}{calibrated}.log",
+    wildcard_constraints:
+        batch=r"\d+",
+        calibrated=r"(-.+)?",
+    priority: 200
+    conda:
+        ENVIRONMENT
+    resources:
+        slots=1,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        versions=converter_versions,
+        check_folder=PLAN.calibration_folder("sample"),
+    script:
+        "../scripts/batch_model.py"

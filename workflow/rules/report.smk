@@ -34,6 +34,7 @@ rule build_report:
         protocols=PROTOCOLS,
         runs=lambda w: cells_of(w.tag, "run.json"),
         detections=lambda w: cells_of(w.tag, "detections.json"),
+        sweep=lambda w: sweep_of(w.tag),
         images=lambda w: images_for_report(w.tag),
     output:
         csv=report(
@@ -43,6 +44,12 @@ rule build_report:
             labels={"dataset": "{tag}", "file": "table"},
         ),
         json=f"{RESULTS}/{{tag}}/summary.json",
+        sweep=report(
+            f"{RESULTS}/{{tag}}/sweep.csv",
+            caption="../report/sweep.rst",
+            category="Timing",
+            labels={"dataset": "{tag}", "file": "sweep"},
+        ),
         markdown=f"{RESULTS}/{{tag}}/summary.md",
         figures=directory(f"{RESULTS}/{{tag}}/report/figures"),
         tables=directory(f"{RESULTS}/{{tag}}/report/tables"),
@@ -87,6 +94,7 @@ rule build_published_report:
             for cell in PLAN.report_runs(PLAN.published)
             if PLAN.is_drawn(cell)
         ],
+        sweep=PLAN.report_sweep(PLAN.published),
         images=images_for_report(*PLAN.published_tags),
     output:
         figures=directory(f"{RESULTS}/published/figures"),

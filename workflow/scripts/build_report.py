@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def work() -> None:
             **given,
             "code": snakemake.params.code,
             "draws": draws(),
+            "sweep": sweep(),
             "images": images,
             "protocols": read_yaml(Path(snakemake.input.protocols)),
             "published": load_published(Path(snakemake.input.published)),
@@ -46,7 +48,7 @@ def work() -> None:
     page = render_page(summary, pictures(summary, images, runs))  # before the first file is written
     if snakemake.output.get("json"):
         output = snakemake.output
-        write_summary(summary, Path(output.csv), Path(output.json), Path(output.markdown))
+        write_summary(summary, *map(Path, (output.csv, output.json, output.markdown, output.sweep)))
     write_exports(summary, Path(snakemake.output.page).parent)
     write_text(Path(snakemake.output.page), page)
 
@@ -66,16 +68,27 @@ def lists_that_are_there() -> list[str]:
     return [file for file in files if Path(file).is_file()]
 
 
+def sweep() -> dict[str, dict[str, steps.Record]]:
+    """What the rounds of the settings besides the default one say, by cell id and setting."""
+    folders = [Path(cell["files"]["detections"]).parent for cell in snakemake.params.there["cells"]]
+    there = [folder.glob("timing/*/timing.json") for folder in folders]
+    found: dict[str, dict[str, steps.Record]] = {}
+    for file in [*map(Path, as_list(snakemake.input.sweep)), *chain.from_iterable(there)]:
+        found.setdefault(cell_id(file.parents[2]), {})[file.parent.name] = read_json(file)
+    return found
+
+
 def draws() -> dict[str, Draws]:
     """The bootstrap draws of the cells that published rows are explained with, by cell id."""
     there = [cell["files"].get("replicates", "") for cell in snakemake.params.there["cells"]]
     files = [*as_list(snakemake.input.get("replicates", [])), *there]
     records = {Path(file): read_json(Path(file)) for file in files if Path(file).is_file()}
-    return {
-        "/".join(file.parent.parts[-len(CELL_WORDS) :]): from_record(record)
-        for file, record in records.items()
-        if record["status"] == "ok"
-    }
+    return {cell_id(file.parent): from_record(record) for file, record in records.items() if record["status"] == "ok"}
+
+
+def cell_id(folder: Path) -> str:
+    """The id of the cell that has this folder."""
+    return "/".join(folder.parts[-len(CELL_WORDS) :])
 
 
 def pictures(summary: steps.Record, images: list[steps.Record], runs: Mapping[str, steps.Record]) -> list[steps.Record]:

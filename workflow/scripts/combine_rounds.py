@@ -1,4 +1,4 @@
-"""Rule combine_rounds: the rounds of one cell's timing, put together."""
+"""Rules combine_rounds and combine_setting: the rounds of one cell's timing at one setting, put together."""
 
 from pathlib import Path
 from typing import Any

@@ -8,15 +8,20 @@ from ssdbench.artifacts import open_artifact
 from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import UserError, exit_code
 from ssdbench.files import read_json
+from ssdbench.host import available_cores
+from ssdbench.settings import Setting
 
 
 def must_go(path: Path) -> bool:
-    """Whether a record's status is `failed`, or it cannot be read, or it is a card whose model file is not there."""
+    """Whether a record's status is `failed`, or it cannot be read, or it is a card whose model file is not there, or it
+    is of a timing that was too large for the machine and is no longer."""
     try:
         record = read_json(path)
         if record["status"] == "ok" and path.name == "card.json":
             open_artifact(path)
-        return bool(record["status"] == "failed")
+        is_refused = record["status"] == "unsupported" and "setting" in record
+        setting = Setting.of(record["setting"]) if is_refused else None
+        return bool(record["status"] == "failed" or (setting and setting.cores <= available_cores()))
     except (UserError, KeyError, TypeError):
         return True
 

@@ -34,6 +34,7 @@ def describe(plan: Plan, cost: Forecast) -> str:
             table,
             "",
             f"{len(plan.supported)} of {len(plan.cells)} cells run. Images: {images}.",
+            *settings(plan),
             "To download:",
             *downloads,
             f"Disk: about {cost.disk / 1e9:.2f} GB, {cost.free / 1e9:.1f} GB are free.",
@@ -42,6 +43,24 @@ def describe(plan: Plan, cost: Forecast) -> str:
             "Reports: " + ", ".join(plan.pages),
         ]
     )
+
+
+def settings(plan: Plan) -> list[str]:
+    """What of a sweep runs, where there is one: a sentence for each reason why something does not."""
+    asked = plan.config.timing.settings
+    if len(asked) == 1:
+        return []
+    available = available_cores()
+    large = [setting.name for setting in asked if setting.cores > available]
+    reasons: dict[str, list[str]] = {}
+    for cell in (cell for cell in plan.cells if cell.unsupported is None):
+        for batch, reason in cell.unsupported_batches.items():
+            reasons.setdefault(f"unsupported with batch {batch}: {reason}", []).append(cell.name.path)
+    return [
+        f"Timed at {len(asked)} settings, {asked[0].name} being the default: {', '.join(s.name for s in asked)}.",
+        *([f"  too many threads for the {available:g} cores here: {', '.join(large)}"] if large else []),
+        *(f"  {why} ({len(cells)} cells)" for why, cells in reasons.items()),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:

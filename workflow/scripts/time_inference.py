@@ -8,7 +8,7 @@ from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
 from ssdbench.disturbances import ATTEMPTS, measure_undisturbed
-from ssdbench.errors import UserError
+from ssdbench.errors import Unsupported
 from ssdbench.files import sha256_files
 from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
 from ssdbench.inference import head_decoding
@@ -17,22 +17,18 @@ from ssdbench.outputs import Finished, Heads
 from ssdbench.pixels import read_image, resize_image
 from ssdbench.postprocess import detections_of
 from ssdbench.protocols import protocol
-from ssdbench.timing import load_session, measure
+from ssdbench.settings import Setting
+from ssdbench.timing import load_sessions, measure
 
 snakemake: Any  # given by the rule
 
 # So many images are kept in memory and rotated: enough that caches are not flattered.
 IMAGES = 64
+SETTING = Setting.of(snakemake.wildcards.setting) or Setting()
 
 
 def work() -> steps.Record:
-    threads = snakemake.params.threads
-    if available_cores() < threads:
-        raise UserError(
-            f"timing.threads is {threads}, but this machine lets a job use {available_cores():g} cores. "
-            "Set timing.threads lower."
-        )
-    limit_pools(threads)
+    limit_pools(SETTING.threads)
     card, artifact = open_artifact(Path(snakemake.input.card))
     host = host_facts()
     check_processor(card, int8_saturates(host["cpu_flags"]))
@@ -43,23 +39,25 @@ def work() -> steps.Record:
     preloaded = [
         (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
     ]
-    session, loading = load_session(
+    sessions, loading = load_sessions(
         snakemake.wildcards.framework,
         artifact,
-        threads,
+        SETTING.threads,
         Normalisation(**card["normalisation"]),
         snakemake.wildcards.precision,
+        SETTING.streams,
     )
 
     def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:
         return detections_of(output, [(record.width, record.height) for record in records], decoding)
 
     measured = measure(
-        session,
+        sessions,
         preloaded,
         lambda image: resize_image(image, size, how.channel_order),
         postprocess,
         seconds=snakemake.params.seconds,
+        batch=SETTING.batch,
     )
     code = sha256_files([*snakemake.input.code, *snakemake.input.runtime])
     return {
@@ -79,13 +77,24 @@ def attempt() -> steps.Record:
     return steps.in_child(work, LIMITS, "The timing")
 
 
+def timed() -> steps.Record:
+    """The round, unless the machine is too small for its setting."""
+    available = available_cores()
+    if available < SETTING.cores:
+        raise Unsupported(
+            f"The setting {SETTING.name} keeps {SETTING.cores} threads at work, but this machine lets a job use "
+            f"{available:g} cores. Set timing.threads or timing.streams lower."
+        )
+    return measure_undisturbed(attempt)
+
+
 def round_facts() -> steps.Record:
     return {
         "setting": snakemake.wildcards.setting,
         "round": int(snakemake.wildcards.round),
         **steps.outcome(
             snakemake.log[0],
-            lambda: measure_undisturbed(attempt),
+            timed,
             needs={"conversion": snakemake.input.card},
             attempts_left=LIMITS.attempts_left,
         ),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ssdbench.documents import read_yaml, validate, with_defaults
 from ssdbench.errors import UserError
+from ssdbench.settings import Setting
 from ssdbench.tags import Tag, parse_tag, read_ids
 
 
@@ -40,16 +42,23 @@ class LocalPaths:
 
 @dataclass(frozen=True)
 class Timing:
-    """How latency is measured: intra-op threads, rounds in fresh processes, least seconds a round."""
+    """How latency is measured: batches, intra-op threads, streams; rounds in fresh processes, least seconds a round."""
 
-    threads: int
+    batches: tuple[int, ...]
+    threads: tuple[int, ...]
+    streams: tuple[int, ...]
     rounds: int
     seconds: float
 
     @property
-    def setting(self) -> str:
-        """The setting's name in paths: batch, threads, streams."""
-        return f"b1-t{self.threads}-s1"
+    def settings(self) -> tuple[Setting, ...]:
+        """Every combination of batches, threads and streams."""
+        return tuple(Setting(*numbers) for numbers in product(self.batches, self.threads, self.streams))
+
+    @property
+    def default(self) -> Setting:
+        """The setting that stands for a cell in its timing.json and in the summary: the first of each list."""
+        return self.settings[0]
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         calibration_images=full["calibration"]["images"],
         calibration_seed=full["calibration"]["seed"],
         nms=full["nms"],
-        timing=Timing(**full["timing"]),
+        timing=_timing(full["timing"]),
         verdict=Rule(**full["verdict"]),
         published=published,
         local=_local_paths(full["local"], environment),
@@ -149,6 +158,14 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _timing(given: Mapping[str, Any]) -> Timing:
+    lists = ("batches", "threads", "streams")
+    numbers = {key: given[key] if isinstance(given[key], list) else [given[key]] for key in lists}
+    return Timing(
+        **{key: tuple(map(int, of)) for key, of in numbers.items()}, rounds=given["rounds"], seconds=given["seconds"]
+    )
 
 
 def _local_paths(paths: Mapping[str, str], environment: Mapping[str, str]) -> LocalPaths:

@@ -114,9 +114,10 @@ def _not_as_asked(done: Mapping[str, Any]) -> list[str]:
         said.append(f"{runtime['cores_used']:g} cores at work where {threads} were asked for")
     if available < threads:
         said.append(f"{threads} threads on {available:g} available cores")
-    # A small graph may leave some of its threads without work, but not all but one.
-    if threads > 1 and runtime["threads_at_work"] == 1:
-        said.append(f"1 thread at work where {threads} were asked for")
+    # A small graph may leave some of a stream's threads without work, but not all but one.
+    if runtime["threads_at_work"] < done["streams"] * min(done["threads"], 2):
+        at_work = runtime["threads_at_work"]
+        said.append(f"{at_work} {'thread' if at_work == 1 else 'threads'} at work where {threads} were asked for")
     if done["queries"] < QUERIES_NEEDED["p90"]:
         said.append(f"{done['queries']} queries, {QUERIES_NEEDED['p90']} are needed")
     return said

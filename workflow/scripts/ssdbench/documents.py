@@ -73,7 +73,9 @@ def _sentence(fault: jsonschema.ValidationError) -> str:
         missing = next(name for name in rule if name not in cast(Mapping[str, Any], fault.instance))
         return f"{key} lacks the key {missing!r}."
     if fault.validator == "type":
-        return f"{key} is {fault.instance!r}, which is not of type {rule}."
+        return (
+            f"{key} is {fault.instance!r}, which is not of type {rule if isinstance(rule, str) else ' or '.join(rule)}."
+        )
     return f"{key}: {fault.message}."
 
 

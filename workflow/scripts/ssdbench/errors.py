@@ -14,6 +14,10 @@ class UserError(Exception):
     """
 
 
+class Unsupported(UserError):
+    """What this machine cannot do, and no fault of the run: the step's status is `unsupported`, not `failed`."""
+
+
 def exit_code(work: Callable[[], None]) -> int:
     """Do the work of a script that is started by hand: 0, or 1 with the message of a UserError on the terminal."""
     try:

@@ -25,6 +25,7 @@ _BYTES_OF_ANNOTATIONS = 150_000_000
 # Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
 _CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
 _EVALUATE_PER_IMAGE = 0.015
+_QUERIES = 64  # the least of a round
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,14 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     images = {tag: plan.image_count(tag) for tag in plan.tags}
     cards = {plan.card(cell): cell for cell in open_cells}
     new_cards = [cell for card, cell in cards.items() if not Path(card).exists()]
+    single = {plan.card(cell) for cell in plan.supported}
+    batch_cards = [card for card in plan.cards if card not in single and not Path(card).exists()]
     # A cell's run in shards leaves their files beside the merged ones, and each shard loads the model.
     shards = {tag: _shards(plan, tag) for tag in plan.tags}
     disk = (
         2 * sum(download.size or 0 for download in fetched)
         + (_BYTES_OF_ANNOTATIONS if any("annotations" in download.name for download in fetched) else 0)
-        + _BYTES_PER_ARTIFACT * len(new_cards)
+        + _BYTES_PER_ARTIFACT * (len(new_cards) + len(batch_cards))
         + sum(
             (100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN) * (2 if shards[cell.dataset] else 1)
             for cell in open_cells
@@ -80,8 +83,14 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
         + (4 + 2 * shards[cell.dataset]) * _PER_JOB
         for cell in open_cells
     )
-    timing = plan.config.timing
-    serial = len(open_cells) * timing.rounds * (timing.seconds + 4)
+    parallel += 2 * _PER_JOB * len(batch_cards)
+    serial = sum(
+        max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image) + 4
+        for cell in plan.supported
+        for setting in plan.settings(cell)
+        for path in plan.rounds(cell, setting)
+        if not Path(path).exists()
+    )
     return Forecast(tuple(fetched), disk, shutil.disk_usage(Path.cwd()).free, parallel / cores + serial)
 
 

@@ -15,7 +15,7 @@ class Framework:
     module: its module in ssdbench.runtimes. model_file: name of an artifact's model file. packages: distributions
     that run it; converters: those that make its artifacts. artifacts: graph kind -> precisions that it runs.
     seconds_per_image: rough, on one core, for forecasts only. artifact_of: the framework whose artifacts it runs,
-    empty for its own.
+    empty for its own. fixes_batch: an artifact is made for one batch, so that each batch needs one of its own.
     """
 
     module: str
@@ -25,6 +25,7 @@ class Framework:
     artifacts: Mapping[str, tuple[str, ...]]
     seconds_per_image: float
     artifact_of: str = ""
+    fixes_batch: bool = False
 
 
 def frameworks() -> dict[str, Framework]:
@@ -36,6 +37,7 @@ def frameworks() -> dict[str, Framework]:
         ("tensorflow", "ai-edge-litert"),
         {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
         0.03,
+        fixes_batch=True,
     )
     onnxruntime = Framework(
         "onnxruntime",

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import product
 
 from ssdbench.config import CellName, Config
-from ssdbench.graphs.support import unsupported_reason
+from ssdbench.graphs.support import batch_reason, unsupported_reason
 from ssdbench.protocols import protocol
 from ssdbench.registry import Registry
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the report. `unsupported` is the reason known before anything runs, or None."""
+    """One row of the report. `unsupported` is the reason known before anything runs, or None.
+
+    unsupported_batches: the batches that the cell cannot be timed with, and why.
+    """
 
     name: CellName
     graph_kind: str
     unsupported: str | None
     is_published: bool = False
+    unsupported_batches: Mapping[int, str] = field(default_factory=dict)
 
 
 def build_matrix(config: Config, registry: Registry) -> list[Cell]:
@@ -35,10 +40,20 @@ def build_matrix(config: Config, registry: Registry) -> list[Cell]:
     ]
     names = dict.fromkeys([*asked, *config.published])
     published = set(config.published)
-    return [
-        Cell(name, protocol(name.protocol).graph_kind, _reason(name, config, registry), name in published)
-        for name in names
-    ]
+    return [_cell(name, config, registry, name in published) for name in names]
+
+
+def _cell(name: CellName, config: Config, registry: Registry, is_published: bool) -> Cell:
+    kind = protocol(name.protocol).graph_kind
+    reason = _reason(name, config, registry)
+    if reason:
+        return Cell(name, kind, reason, is_published)
+    row = registry.model(name.model)
+    reasons = {batch: batch_reason(row, kind, name.framework, batch) for batch in config.timing.batches}
+    refused = {batch: found for batch, found in reasons.items() if found}
+    if first := refused.get(config.timing.default.batch):
+        reason = f"it cannot be timed at the default setting, {config.timing.default.name}: {first}"
+    return Cell(name, kind, reason, is_published, refused)
 
 
 def _reason(name: CellName, config: Config, registry: Registry) -> str | None:

@@ -12,10 +12,11 @@ from typing import Any
 from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, sha256_file, sha256_files
-from ssdbench.frameworks import artifact_of
+from ssdbench.frameworks import artifact_of, frameworks
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Expected, HeldOut, Registry
+from ssdbench.settings import Setting
 from ssdbench.tags import Tag
 
 SAMPLE_IMAGES = 96  # of the embedded sample
@@ -58,7 +59,8 @@ class Plan:
     @property
     def cards(self) -> list[str]:
         """The cards of all artifacts that the cells need."""
-        return list(dict.fromkeys(self.card(name) for name in self.supported))
+        batches = {name: [1, *(setting.batch for setting in self.settings(name))] for name in self.supported}
+        return list(dict.fromkeys(self.card(name, batch) for name, own in batches.items() for batch in own))
 
     @property
     def detections(self) -> list[str]:
@@ -68,10 +70,7 @@ class Plan:
     @property
     def records(self) -> list[str]:
         """Every file that carries a status."""
-        rounds = range(1, self.config.timing.rounds + 1)
-        setting = self.config.timing.setting
         names = ["detect.json", "timing.json", "diagnosis.json", "run.json"]
-        names += [f"timing/{setting}/round{number}.json" for number in rounds]
         where: dict[str, Callable[[CellName], object]] = {
             "metrics.json": self.has_truth,
             "replicates.json": self.is_drawn,
@@ -81,6 +80,13 @@ class Plan:
         return [
             *self.cards,
             *(f"{self.folder(cell)}/{name}" for cell in self.supported for name in names),
+            *(
+                path
+                for cell in self.supported
+                for setting in self.settings(cell)
+                for path in self.rounds(cell, setting)
+            ),
+            *(path for cell in self.supported for path in self.sweep(cell)),
             *(f"{self.folder(cell)}/{name}" for name, has in where.items() for cell in self.supported if has(cell)),
         ]
 
@@ -97,7 +103,27 @@ class Plan:
         Snakemake by itself does not miss a file that nothing out of date depends on.
         """
         summaries = [self.summary(tag, suffix) for tag in self.tags for suffix in ("csv", "json", "md")]
+        summaries += [f"{self.config.results_dir}/{tag}/sweep.csv" for tag in self.tags]
         return [*map(self.image_list, self.tags), *self.records, *self.detections, *summaries]
+
+    def settings(self, name: CellName) -> list[Setting]:
+        """The settings that a cell is timed at, the default one first."""
+        refused = self._row(name).unsupported_batches
+        return [setting for setting in self.config.timing.settings if setting.batch not in refused]
+
+    def rounds(self, name: CellName, setting: Setting) -> list[str]:
+        """The files of a setting's rounds."""
+        numbers = range(1, self.config.timing.rounds + 1)
+        return [f"{self.folder(name)}/timing/{setting.name}/round{number}.json" for number in numbers]
+
+    def sweep(self, name: CellName) -> list[str]:
+        """What the rounds of each setting say together, but for the default one, whose is timing.json."""
+        others = [setting for setting in self.settings(name) if setting != self.config.timing.default]
+        return [f"{self.folder(name)}/timing/{setting.name}/timing.json" for setting in others]
+
+    def report_sweep(self, cells: Sequence[CellName]) -> list[str]:
+        """The cells' `sweep`, or with `absent: failed` nothing: a report then looks for itself what there is."""
+        return [path for name in cells for path in self.sweep(name)] if self.config.absent == "error" else []
 
     def summary(self, tag: str, suffix: str) -> str:
         """Path of a tag's summary."""
@@ -278,6 +304,16 @@ class Plan:
                 "mirror": self.config.mirror,
             },
             "unsupported": self._unsupported(cells),
+            "settings": [setting.name for setting in self.config.timing.settings],
+            "unsupported_settings": {
+                "/".join(vars(cell.name).values()): {
+                    setting.name: cell.unsupported_batches[setting.batch]
+                    for setting in self.config.timing.settings
+                    if setting.batch in cell.unsupported_batches
+                }
+                for cell in cells
+                if cell.unsupported_batches
+            },
         }
 
     def image_list(self, tag: str) -> str:
@@ -347,13 +383,17 @@ class Plan:
         """Path of the list with that calibration id."""
         return f"resources/datasets/{calibration.split('-')[0]}/calibrations/{calibration}.json"
 
-    def card(self, name: CellName) -> str:
-        """Path of the card of the artifact that a cell runs."""
-        kind = next(cell.graph_kind for cell in self.cells if cell.name == name)
+    def card(self, name: CellName, batch: int = 1) -> str:
+        """Path of the card of the artifact that a cell runs, or of the one that it is timed with at a batch."""
         framework, precision = artifact_of(name.framework, name.precision)
         calibration = self.calibration_of(name)
-        version = f"{precision}-{calibration}" if calibration else precision
+        has_own = batch > 1 and frameworks()[framework].fixes_batch
+        version = precision + (f"-b{batch}" if has_own else "") + (f"-{calibration}" if calibration else "")
+        kind = self._row(name).graph_kind
         return f"resources/models/{name.model}/artifacts/{kind}/{framework}/{version}/card.json"
+
+    def _row(self, name: CellName) -> Cell:
+        return next(cell for cell in self.cells if cell.name == name)
 
 
 def make_plan(

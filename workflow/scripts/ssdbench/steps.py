@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.child import Limits, OverLimit, in_child, job_limits
-from ssdbench.errors import UserError
+from ssdbench.errors import Unsupported, UserError
 from ssdbench.files import read_json, write_json
 from ssdbench.lifetime import end_with_parent
 
@@ -94,7 +94,8 @@ def outcome(
 
     Args:
         log: the step's log file, named in the record.
-        work: does the step; a UserError's message becomes the reason.
+        work: does the step; a UserError's message becomes the reason, and the status `failed` or, of an Unsupported,
+            `unsupported`.
         needs: what the step builds on -> its record; one that is not `ok` ends the step with its reason.
         attempts_left: how often the job will be started again with more memory and time, if it fails.
 
@@ -112,6 +113,9 @@ def outcome(
             }
     try:
         content = work()
+    except Unsupported as error:
+        _LOG.warning("%s", error)
+        return {"status": "unsupported", "reason": str(error), "log": str(log)}
     except UserError as error:
         _LOG.error("%s", error)
         if isinstance(error, OverLimit) and attempts_left > 0:

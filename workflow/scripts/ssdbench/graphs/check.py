@@ -63,9 +63,24 @@ def require(figures: Sequence[Figure] | NotJudged, compared: str, images: int) -
     }
 
 
-def run_all(session: Session, pixels: Sequence[UInt8]) -> list[Any]:
-    """The session's output of each image [S, S, 3], one by one."""
-    return [session.run(image[np.newaxis]) for image in pixels]
+def run_all(session: Session, pixels: Sequence[UInt8], batch: int = 1) -> list[Any]:
+    """The session's output of each image [S, S, 3], run one by one, or so many together and taken apart again.
+
+    The last images are repeated where they do not fill a batch.
+    """
+    if batch == 1:
+        return [session.run(image[np.newaxis]) for image in pixels]
+    outputs: list[Any] = []
+    for start in range(0, len(pixels), batch):
+        group = list(pixels[start : start + batch])
+        output = session.run(np.stack([*group, *[group[-1]] * (batch - len(group))]))
+        outputs += [_one_of(output, index) for index in range(len(group))]
+    return outputs
+
+
+def _one_of(output: Heads | Finished, index: int) -> Heads | Finished:
+    arrays = vars(output).items()
+    return type(output)(**{name: values[index : index + 1] for name, values in arrays})
 
 
 def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[Heads]) -> list[Figure]:

@@ -34,3 +34,14 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
         return f"TensorFlow runs the frozen graph in fp32 only; {precision} is what TFLite is for"
     there_are = f"there are {', '.join(made)}" if made else "there is none"
     return f"{framework} runs no {precision} artifact of graph kind {graph_kind}; {there_are}"
+
+
+def batch_reason(row: ModelRow, graph_kind: str, framework: str, batch: int) -> str | None:
+    """Why an artifact of a model cannot take so many images in one query, or None where it can."""
+    if batch == 1:
+        return None
+    if row.given is not None:
+        return f"{row.name} is one finished file, used as it is: a query of it is one image"
+    if graph_kind == "graph" and framework_row(framework).fixes_batch:
+        return f"the non-maximum suppression inside a {framework} graph takes one image at a time"
+    return None

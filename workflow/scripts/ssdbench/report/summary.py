@@ -16,6 +16,7 @@ from ssdbench.report.findings import findings
 from ssdbench.report.pace import judge_pace
 from ssdbench.report.provenance import provenance_marks
 from ssdbench.report.published import explain, match_published
+from ssdbench.report.sweep import SWEEP_COLUMNS, sweep_rows
 from ssdbench.report.verdicts import verdict_columns, verdict_notes, verdict_sentence
 from ssdbench.report.words import CELL_WORDS, DASH, cell_name, change, count, interval, listed, shown
 
@@ -47,16 +48,17 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
             `protocols`: {name: {summary, differences}}; `published`: as `load_published` gives it;
             `code`: {step: {framework: sha256 of the code that makes such results now}};
             `config`: the configuration used; `first_use`: [{name, sha256}] files trusted on first use;
+            `settings`, `sweep`, `unsupported_settings`: as `sweep_rows` takes them;
             `draws`: bootstrap draws by cell id, of the cells that published rows are explained with;
             `licences`: [{what, licence}] of datasets and models; `made`: when, as text.
             All but `kind`, `tag` and `reference` may be left out.
 
     Returns:
-        {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, groups,
+        {kind, tag, made, is_sample, reference, datasets, models, config, first_use, licences, rows, sweep, groups,
         details, published, explanations, environment}. `rows` have the keys COLUMNS, `id`, `is_reference`,
         `verdict_words`, `timed_on` (its processors), `marks` (sentences on its provenance) and `missing` (why a
-        column is empty). A missing number is None, never zero. A group's `verdict` is a sentence, empty where no
-        cell of it has one.
+        column is empty); `sweep` is as `sweep_rows` gives it. A missing number is None, never zero. A group's `verdict`
+        is a sentence, empty where no cell of it has one.
     """
     rows = [_row(run) for run in runs]
     for row, marks in zip(rows, provenance_marks(runs, context.get("code", {})), strict=True):
@@ -78,6 +80,7 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         "first_use": list(context.get("first_use", [])),
         "licences": list(context.get("licences", [])),
         "rows": rows,
+        "sweep": sweep_rows(rows, runs, context),
         "groups": groups,
         "details": details,
         "published": match_published(context.get("published"), rows, all_rows=context["kind"] == "published"),
@@ -86,9 +89,12 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
     }
 
 
-def write_summary(summary: Mapping[str, Any], csv_path: Path, json_path: Path, markdown_path: Path) -> None:
-    """Write summary.csv, summary.json and summary.md, each atomically."""
+def write_summary(
+    summary: Mapping[str, Any], csv_path: Path, json_path: Path, markdown_path: Path, sweep_path: Path
+) -> None:
+    """Write summary.csv, summary.json, summary.md and sweep.csv, each atomically."""
     write_text(csv_path, summary_csv(summary))
+    write_text(sweep_path, csv_text(SWEEP_COLUMNS, summary["sweep"]))
     write_json(json_path, summary)
     write_text(markdown_path, summary_markdown(summary))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from ssdbench.config import CellName
 from ssdbench.evaluation import METRICS
+from ssdbench.settings import Setting
 
 DASH = "–"
 MINUS = "−"
@@ -38,11 +38,10 @@ def cell_name(cell: Mapping[str, Any]) -> str:
 
 def setting_words(setting: str | None) -> str:
     """The setting `b1-t2-s1` as `batch 1 with 2 threads and 1 stream`; another text as it is."""
-    match = re.fullmatch(r"b(\d+)-t(\d+)-s(\d+)", setting or "")
-    if match is None:
+    known = Setting.of(setting or "")
+    if known is None:
         return setting or ""
-    batch, threads, streams = map(int, match.groups())
-    return f"batch {batch} with {count(threads, 'thread')} and {count(streams, 'stream')}"
+    return f"batch {known.batch} with {count(known.threads, 'thread')} and {count(known.streams, 'stream')}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -60,9 +60,13 @@ def open_session(path: Path, options: Options) -> Session:
     Raises:
         UserError: not such a file, or not an SSD with one image input.
     """
-    # The threads of TensorFlow's pools are those of the first session in a process.
+    # The threads of TensorFlow's intra-op pool are those of the first session in a process, and all sessions share it,
+    # each with its caller. Sessions side by side need an inter-op thread of their own, or they take turns.
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+        intra_op_parallelism_threads=options.threads,
+        inter_op_parallelism_threads=1,
+        use_per_session_threads=True,
+        device_count={"GPU": 0},
     )
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     folder = path.parent if path.name == "saved_model.pb" else path

@@ -1,0 +1,31 @@
+"""Rule batch_model: an artifact for more than one image a call, from the one for single images, and its card."""
+
+from pathlib import Path
+from typing import Any
+
+from ssdbench import steps
+from ssdbench.artifacts import open_artifact
+from ssdbench.graphs.batching import Single, with_batch
+from ssdbench.images import folder_records
+from ssdbench.pixels import load_images
+
+snakemake: Any  # given by the rule
+
+CHECK_IMAGES = 8
+SECONDS = 600
+
+
+def work() -> steps.Record:
+    batch = int(snakemake.wildcards.batch)
+    card, path = open_artifact(Path(snakemake.input.card))
+    folder = Path(snakemake.params.check_folder)
+    records = folder_records(folder)[:CHECK_IMAGES]
+
+    def made() -> steps.Record:
+        pixels = [array for _, array in load_images(folder, records, card["input_size"], "rgb")]
+        return with_batch(Single(card, path), batch, pixels, Path(snakemake.output.card).parent)
+
+    return steps.in_child(made, SECONDS, "Making the artifact for a batch")
+
+
+steps.record(snakemake.log[0], snakemake.output.card, work, needs={"conversion": snakemake.input.card})
