@@ -144,7 +144,7 @@ def test_the_sample_is_never_called_coco() -> None:
 
 def test_written_json_is_the_summary(tmp_path: Path) -> None:
     summary = build_summary([make_run(), unready("failed", "x", "tflite", "fp16")], make_context())
-    write_summary(summary, tmp_path / "s.csv", tmp_path / "s.json", tmp_path / "s.md")
+    write_summary(summary, *(tmp_path / name for name in ("s.csv", "s.json", "s.md", "sweep.csv")))
     assert json.loads((tmp_path / "s.json").read_text()) == summary
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 3
 

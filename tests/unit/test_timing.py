@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def pictures(count: int) -> list[tuple[ImageRecord, bytes]]:
     return made
 
 
-def measured(session: Session, images: int = 5, **options: Any) -> tuple[dict[str, Any], list[list[int]]]:
+def measured(*sessions: Session, images: int = 5, **options: Any) -> tuple[dict[str, Any], list[list[int]]]:
     seen: list[list[int]] = []
 
     def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> None:
@@ -60,7 +62,7 @@ def measured(session: Session, images: int = 5, **options: Any) -> tuple[dict[st
         seen.append([record.id for record in records])
 
     result = measure(
-        [session],
+        sessions,
         pictures(images),
         lambda bgr: resize_image(bgr, SIZE, "rgb"),
         postprocess,
@@ -119,6 +121,51 @@ def test_a_query_of_a_batch_holds_that_many_images() -> None:
     assert result["batch"] == 3
     assert seen[:3] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
     assert {pixels.shape for pixels in session.calls} == {(3, SIZE, SIZE, 3)}
+
+
+class MeetingSession(CountingSession):
+    """Notes how many calls of all its like are going on at once."""
+
+    def __init__(self, going_on: list[int], most: list[int]) -> None:
+        super().__init__()
+        self._going_on, self._most = going_on, most
+
+    def infer(self, pixels: UInt8) -> Heads | Finished:
+        self._going_on.append(1)
+        self._most.append(len(self._going_on))
+        time.sleep(0.002)
+        self._going_on.pop()
+        return super().infer(pixels)
+
+
+def test_streams_query_side_by_side_and_count_together() -> None:
+    going_on: list[int] = []
+    most: list[int] = []
+    sessions = [MeetingSession(going_on, most) for _ in range(3)]
+    result, _ = measured(*sessions, images=6, min_queries=60)
+    assert max(most) == 3
+    assert (result["streams"], result["threads"]) == (3, 1)
+    assert result["queries"] == sum(result["queries_of_streams"]) == len(result["samples_ms"]["network"]) >= 60
+    assert min(result["queries_of_streams"]) > 0
+    # Side by side: together the queries took longer than the wall time, and each stream's own did not.
+    ends = list(accumulate(result["queries_of_streams"]))
+    times = result["samples_ms"]["end_to_end"]
+    own = [sum(times[end - count : end]) for end, count in zip(ends, result["queries_of_streams"], strict=True)]
+    assert all(ms <= result["seconds"] * 1e3 + 1 for ms in own)
+    assert sum(own) > result["seconds"] * 1e3
+    firsts = {int(session.calls[0][0, 0, 0, 0]) for session in sessions}
+    assert len(firsts) == 3  # each begins at another image
+
+
+def test_a_stream_that_fails_ends_the_timing_with_its_error() -> None:
+    class Broken(CountingSession):
+        def infer(self, pixels: UInt8) -> Heads | Finished:
+            if len(self.calls) > 12:
+                raise UserError("it broke")
+            return super().infer(pixels)
+
+    with pytest.raises(UserError, match="it broke"):
+        measured(CountingSession(), Broken(), min_queries=20)
 
 
 def test_a_network_that_returns_nan_is_not_timed() -> None:
