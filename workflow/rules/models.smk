@@ -94,7 +94,7 @@ rule batch_model:
     resources:
         slots=1,
         mem_mb=lambda w, attempt: 2000 * attempt,
-        runtime=20,
+        runtime=lambda w, attempt: 20 * attempt,
     params:
         versions=converter_versions,
         check_folder=PLAN.calibration_folder("sample"),

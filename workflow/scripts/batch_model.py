@@ -12,20 +12,21 @@ from ssdbench.pixels import load_images
 snakemake: Any  # given by the rule
 
 CHECK_IMAGES = 8
-SECONDS = 600
 
 
 def work() -> steps.Record:
-    batch = int(snakemake.wildcards.batch)
     card, path = open_artifact(Path(snakemake.input.card))
     folder = Path(snakemake.params.check_folder)
     records = folder_records(folder)[:CHECK_IMAGES]
-
-    def made() -> steps.Record:
-        pixels = [array for _, array in load_images(folder, records, card["input_size"], "rgb")]
-        return with_batch(Single(card, path), batch, pixels, Path(snakemake.output.card).parent)
-
-    return steps.in_child(made, SECONDS, "Making the artifact for a batch")
+    pixels = [array for _, array in load_images(folder, records, card["input_size"], "rgb")]
+    return with_batch(Single(card, path), int(snakemake.wildcards.batch), pixels, Path(snakemake.output.card).parent)
 
 
-steps.record(snakemake.log[0], snakemake.output.card, work, needs={"conversion": snakemake.input.card})
+steps.record(
+    snakemake.log[0],
+    snakemake.output.card,
+    work,
+    needs={"conversion": snakemake.input.card},
+    limits=steps.job_limits(snakemake.resources),
+    what="Making the artifact for a batch",
+)
