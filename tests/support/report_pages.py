@@ -151,6 +151,42 @@ def unannotated() -> str:
     return render_page(build_summary(cells, make_context(images=lists)), [picture])
 
 
+def sweep_context(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a context says of eight settings of each of these cells, of which some could not be measured."""
+    names = [f"b{batch}-t{threads}-s{streams}" for batch in (1, 4) for threads in (1, 2) for streams in (1, 2)]
+    sweep: dict[str, dict[str, Any]] = {}
+    for run in cells:
+        if run["status"] == "ok":
+            own = sweep.setdefault("/".join(run["cell"].values()), {})
+            for number, name in enumerate(names[1:], start=1):
+                own[name] = _at_setting(run["timing"], name, number)
+    refused = {cell: {"b4-t2-s2": "one image at a time"} for cell in list(sweep)[:1]}
+    return {"settings": names, "sweep": sweep, "unsupported_settings": refused}
+
+
+def _at_setting(timing: dict[str, Any], name: str, number: int) -> dict[str, Any]:
+    batch, threads, streams = (int(part[1:]) for part in name.split("-"))
+    if threads * streams > 2:
+        refused = {"status": "unsupported", "reason": "4 threads on 2 cores", "log": "logs/x.log"}
+        return {**refused, "setting": name, "rounds": 0, "timing_valid": False, "timing_reason": "4 threads on 2 cores"}
+    once = timing["end_to_end_p50_ms"] * batch * (0.9 if batch > 1 else 1.0) * (0.62 if threads > 1 else 1.0)
+    ms = once * (1.12 if streams > 1 else 1.0)
+    ips = 1000 * batch * streams / ms
+    rounds = [
+        {"round": i + 1, "latency_p50_ms": ms, "end_to_end_p50_ms": ms * part, "throughput_ips": ips / part}
+        for i, part in enumerate((0.99, 1.0, 1.01))
+    ]
+    figures = {"latency_p50_ms": 0.8 * ms, "latency_p90_ms": ms, "end_to_end_p50_ms": ms, "end_to_end_p90_ms": 1.1 * ms}
+    valid = {"timing_valid": number != 4, "timing_reason": "" if number != 4 else "round 2: other work"}
+    return {**timing, **figures, **valid, "setting": name, "throughput_ips": ips, "per_round": rounds}
+
+
+def swept() -> str:
+    """One group of nine cells at eight settings."""
+    cells = usual_cells()
+    return _page(cells, **sweep_context(cells))
+
+
 def published() -> str:
     """The page of published rows, with one of them reproduced."""
     document = load_published(Path(__file__).parents[2] / "workflow" / "resources" / "published.yaml")
@@ -186,5 +222,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "usual": usual,
     "groups": groups,
     "unannotated": unannotated,
+    "swept": swept,
     "published": published,
 }

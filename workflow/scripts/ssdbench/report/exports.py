@@ -20,6 +20,7 @@ _FIGURES: Mapping[str, _Draw] = {
     "accuracy_latency": plots.accuracy_latency,
     "class_change": plots.class_change,
     "errors": plots.tide_errors,
+    "sweep": plots.sweep,
 }
 _TABLES: Mapping[str, Mapping[str, _Write]] = {
     "results": {"csv": tables.results_csv, "tex": tables.results_latex},
@@ -27,6 +28,7 @@ _TABLES: Mapping[str, Mapping[str, _Write]] = {
     "classes": {"csv": tables.classes_csv},
     "errors": {"csv": tables.errors_csv},
     "timing": {"csv": tables.timing_csv},
+    "sweep": {"csv": tables.sweep_csv},
 }
 
 

@@ -131,6 +131,56 @@ def scatter(rows: Sequence[Row], series: Mapping[str, int], canvas: Canvas) -> d
     }
 
 
+def settings_figure(rows: Sequence[Row], best: Mapping[str, str], series: int, canvas: Canvas) -> dict[str, Any]:
+    """Throughput against the end-to-end latency of a query, over one cell's settings that were measured.
+
+    Both axes start at zero. Args: rows: of the sweep, each with both figures. best: by setting, what it is best for.
+
+    Returns:
+        {width, height, font, plot, x_ticks, y_ticks, marks, description}, all coordinates in figure units.
+    """
+    plot = _Box(canvas.left, canvas.top, canvas.width - canvas.right, canvas.height - canvas.bottom)
+    x_ticks = _ticks(0.0, max(row["end_to_end_p50_ms"] for row in rows))
+    y_ticks = _ticks(0.0, max(row["throughput_ips"] for row in rows))
+
+    def x_of(value: float) -> float:
+        return round(plot.left + (plot.right - plot.left) * value / x_ticks[-1], 1)
+
+    def y_of(value: float) -> float:
+        return round(plot.bottom - (plot.bottom - plot.top) * value / y_ticks[-1], 1)
+
+    marks: list[dict[str, Any]] = [
+        {
+            "x": x_of(row["end_to_end_p50_ms"]),
+            "y": y_of(row["throughput_ips"]),
+            **{"across": None, "upright": None},
+            "text": row["setting"].replace("-", " "),
+            "series": series % 6,
+            "is_valid": row["timing_valid"] is not False,
+            "is_best": row["setting"] in best,
+            "title": (
+                f"{row['setting']}: {quantity(row['throughput_ips'])} images/s, "
+                f"{quantity(row['end_to_end_p50_ms'])} ms a query"
+                + (f", {best[row['setting']]}" if row["setting"] in best else "")
+                + ("" if row["timing_valid"] is not False else ", timing not valid")
+                + "."
+            ),
+        }
+        for row in rows
+    ]
+    _place_labels(marks, [], plot, canvas)
+    return {
+        "width": canvas.width,
+        "height": canvas.height,
+        "font": canvas.font,
+        "plot": {"left": plot.left, "top": plot.top, "right": plot.right, "bottom": plot.bottom},
+        "x_ticks": [{"at": x_of(tick), "text": f"{tick:g}"} for tick in x_ticks],
+        "y_ticks": [{"at": y_of(tick), "text": f"{tick:g}"} for tick in y_ticks],
+        "marks": marks,
+        "description": " ".join(mark["title"] for mark in marks),
+    }
+
+
 @dataclass(frozen=True)
 class _Bars:
     """Where the error bars of a mark end: latencies in ms and APs; at the mark itself where there is no bar."""

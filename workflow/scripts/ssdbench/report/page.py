@@ -16,11 +16,12 @@ from ssdbench.report.differences import differences
 from ssdbench.report.figures import Canvas, scatter, series_of
 from ssdbench.report.findings import timed_on
 from ssdbench.report.notes import agreement_sentence, doubts, filters, group_notes
+from ssdbench.report.sweep import sweep_part
 from ssdbench.report.timings import STAGES, timing_table
 from ssdbench.report.verdicts import interval_table, percent, verdict_notes
 
 _WIDE = Canvas(740, 400)
-_STYLES = ("style.css", "causes.css")
+_STYLES = ("style.css", "causes.css", "sweep.css")
 _SCRIPTS = ("tables.js", "filter.js", "plot.js", "pictures.js")
 _NARROW = Canvas(370, 380, font=12.5, left=44.0, right=12.0)
 
@@ -125,6 +126,7 @@ def _group(group: Mapping[str, Any], summary: Mapping[str, Any], rows: Mapping[s
         "slowest_ms": _largest(own, "latency_p50_ms"),
         "largest_mb": _largest(own, "model_mb"),
         "timing": timing_table(own, details),
+        "sweep": sweep_part(own, summary["sweep"], series),
         "notes": group_notes(own, details),
         "doubts": {row["id"]: doubts(row, details[row["id"]]) for row in own},
         "intervals": _intervals(own, details),

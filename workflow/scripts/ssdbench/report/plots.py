@@ -156,6 +156,41 @@ def tide_errors(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure 
     return figure
 
 
+def sweep(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
+    """Throughput against the end-to-end latency of a query, a line per cell over its settings, each named.
+
+    None where no cell has two settings that were measured. A timing that is not valid is hollow.
+    """
+    cells = []
+    for row in rows_of(summary, group):
+        own = [one for one in summary["sweep"] if one["id"] == row["id"] and one["end_to_end_p50_ms"] is not None]
+        if len(own) > 1:
+            cells.append((row, sorted(own, key=lambda one: one["throughput_ips"])))
+    if not cells:
+        return None
+    series = series_of(summary["rows"])
+    figure = _figure(0.6 + 1.5 * ((len(cells) + 1) // 2))
+    panels = figure.subplots((len(cells) + 1) // 2, 2, squeeze=False)
+    for axes, (row, own) in zip(panels.flat, cells, strict=False):
+        colour, marker = _colour(series[row["framework"]]), _MARKERS[series[row["framework"]] % len(_MARKERS)]
+        for one in own:
+            at = (one["end_to_end_p50_ms"], one["throughput_ips"])
+            fill = colour if one["timing_valid"] is not False else "white"
+            axes.plot([at[0]], [at[1]], marker=marker, color=colour, markerfacecolor=fill, markersize=3)
+            axes.annotate(one["setting"], at, (2, 2), textcoords="offset points", fontsize=4.5, color=_SOFT)
+        axes.set_title(_short(cell_name(row)), fontsize=6, loc="left")
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.margins(0.25)
+        axes.tick_params(labelsize=5)
+    for axes in panels.flat[len(cells) :]:
+        axes.set_visible(False)
+    figure.supylabel("images/s", fontsize=6)
+    what = "images/s against the median latency of one query in ms, over batch, threads and streams"
+    _small_print(figure, [what, *conditions(summary, group)])
+    return figure
+
+
 @contextmanager
 def plot_style() -> Iterator[None]:
     """Draw and save in here: in the project's style, whatever the machine's own settings are."""

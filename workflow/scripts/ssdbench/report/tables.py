@@ -15,6 +15,7 @@ from ssdbench.evaluation import METRICS
 from ssdbench.report.captions import conditions, one_line, rows_of
 from ssdbench.report.classes import SIZES, known
 from ssdbench.report.summary import SAMPLE_NOTE, csv_text, mark_notes, row_notes
+from ssdbench.report.sweep import SWEEP_COLUMNS
 from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, interval, shown
 from ssdbench.tide import ERRORS
 
@@ -85,6 +86,12 @@ def timing_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | No
         *("timing_valid", "timing_reason"),
     )
     return csv_text(columns, rows) if rows else None
+
+
+def sweep_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
+    """A row per cell and setting; None where no cell was asked for more than one."""
+    rows = [row for row in summary["sweep"] if row["id"] in group["cells"]]
+    return csv_text(SWEEP_COLUMNS, rows) if len(rows) > len(group["cells"]) else None
 
 
 def results_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
