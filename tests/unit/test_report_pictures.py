@@ -137,8 +137,9 @@ def test_pictures_are_a_sample_by_place_and_what_the_cells_lost_most(
         "b": [loss(9, (109, 1, 0.5, 0.2)), loss(11, (111, 1, LEAST_LOSS / 2, 0.0))],
     }
     read: list[Path] = []
-    real = pictures.read_json
-    monkeypatch.setattr(pictures, "read_json", lambda path: read.append(path) or real(path))
+    for name in ("read_detections", "read_without_outlines"):
+        real = getattr(pictures, name)
+        monkeypatch.setattr(pictures, name, lambda path, real=real: read.append(path) or real(path))
     shown = build_pictures(images, {"a": detections}, 4, worst)
     assert sorted(read) == [detections, tmp_path / "instances.json"]
     assert [picture["by_place"] for picture in shown] == [True] * 4 + [False] * 3

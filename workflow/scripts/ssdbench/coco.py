@@ -158,6 +158,26 @@ def read_annotations(path: Path) -> Annotations:
     return Annotations(tuple(categories), tuple(images), tuple(annotations), tuple(notes))
 
 
+def read_without_outlines(path: Path) -> Any:
+    """A JSON file's content, unchecked; the rows of an object's lists without `segmentation`, most of a COCO file.
+
+    Raises:
+        UserError: the file is missing, unreadable or not JSON.
+    """
+    document: dict[str, Any] = {}
+    for piece in read_pieces(path):
+        if piece.key is None:
+            return piece.value
+        if not piece.is_array:
+            document[piece.key] = piece.value
+            continue
+        for row in piece.value:
+            if isinstance(row, dict):
+                row.pop("segmentation", None)
+        document.setdefault(piece.key, []).extend(piece.value)
+    return document
+
+
 def write_image_list(path: Path, images: ImageList) -> None:
     """Write an image list as JSON, atomically."""
     annotations = None if images.annotations is None else str(images.annotations)
@@ -294,7 +314,7 @@ def _columns(rows: Sequence[Any]) -> Detections | None:
 
 def _read_instances(path: Path) -> dict[str, Any]:
     """The document of a COCO instances file, checked as far as its top level goes, without the masks' outlines."""
-    document = _without_outlines(path)
+    document = read_without_outlines(path)
     remedy = "Give a COCO instances file, such as instances_val2017.json."
     if not isinstance(document, dict):
         raise UserError(f"{path} is not COCO annotations: it holds no object with images. {remedy}")
@@ -303,22 +323,6 @@ def _read_instances(path: Path) -> dict[str, Any]:
     for key in ("images", "annotations", "categories"):
         if not isinstance(document.get(key), list):
             raise UserError(f"{path} is not COCO annotations: it lacks the list {key!r}. {remedy}")
-    return document
-
-
-def _without_outlines(path: Path) -> Any:
-    """A JSON file's content; if it is an object of lists, its rows without `segmentation`, most of a COCO file."""
-    document: dict[str, Any] = {}
-    for piece in read_pieces(path):
-        if piece.key is None:
-            return piece.value
-        if not piece.is_array:
-            document[piece.key] = piece.value
-            continue
-        for row in piece.value:
-            if isinstance(row, dict):
-                row.pop("segmentation", None)
-        document.setdefault(piece.key, []).extend(piece.value)
     return document
 
 

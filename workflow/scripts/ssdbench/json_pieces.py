@@ -16,6 +16,7 @@ from ssdbench.files import json_errors
 
 _BLOCK = 1 << 18  # bytes: small enough for caches
 _SPACE = re.compile(rb"[ \t\n\r]*")
+_BEHIND_VALUE = tuple(" \t\n\r,:]}")
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 
@@ -101,6 +102,8 @@ class _Text:
             if part is None:
                 end, is_closed = self._cut()
                 text = self._part[self._at : end]
+                if is_closed and self._part[end : end + 1] != b"]":
+                    raise self.fault("an array without end")
                 if text.strip(b" \t\n\r") or not is_closed:
                     part = self._parsed(b"[" + text + b"]")
                 elif is_first:
@@ -121,7 +124,8 @@ class _Text:
                 if self._read():
                     continue
                 raise self.fault("no value") from None
-            if length < len(text) or not self._read():  # else a number may go on
+            ends = text[length : length + 1] in _BEHIND_VALUE  # else a number may go on
+            if ends or not self._read():
                 self._at += len(text[:length].encode("utf-8", "surrogateescape"))
                 return value
 

@@ -6,15 +6,15 @@ import base64
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssdbench.coco import ImageRecord
+from ssdbench.coco import ImageRecord, read_detections, read_without_outlines
 from ssdbench.errors import UserError
-from ssdbench.files import read_json
 from ssdbench.outputs import UInt8
 from ssdbench.pixels import decode_image, read_image
 from ssdbench.report.words import count as counted
@@ -57,7 +57,7 @@ def build_pictures(
     Raises:
         UserError: the annotations or a cell's detections are missing or unreadable.
     """
-    document = read_json(Path(images["annotations"])) if images.get("annotations") else {}
+    document = read_without_outlines(Path(images["annotations"])) if images.get("annotations") else {}
     names = {row["id"]: row["name"] for row in document.get("categories", [])}
     truths = defaultdict(list)
     for row in document.get("annotations", []):
@@ -73,12 +73,8 @@ def build_pictures(
         for cell, entries in losses.items():
             if entry := entries.get(record["id"]):
                 picture["losses"][cell] = _loss(entry, truths[record["id"]], names)
-    wanted = {record["id"] for record in chosen}
     for cell, path in detections.items():
-        found = defaultdict(list)
-        for row in read_json(path):
-            if row["image_id"] in wanted and row["score"] >= SHOWN_SCORE:
-                found[row["image_id"]].append(row)
+        found = _shown(path, [record["id"] for record in chosen])
         for picture, record in zip(pictures, chosen, strict=True):
             best = sorted(found[record["id"]], key=lambda row: -row["score"])[:_MOST_BOXES]
             picture["cells"][cell] = match_boxes(best, truths[record["id"]], names)
@@ -199,6 +195,15 @@ def _jpeg(image: UInt8, quality: int) -> bytes:
 
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     return bytes(cv2.imencode(".jpg", image, flags)[1])
+
+
+def _shown(path: Path, image_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """The detections of these images that score enough to be shown, by image."""
+    found = read_detections(path)
+    shown = defaultdict(list)
+    for row in found[np.isin(found.image_id, image_ids) & (found.score >= SHOWN_SCORE)]:
+        shown[row.image_id].append(asdict(row))
+    return shown
 
 
 def _losses(worst: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[int, Mapping[str, Any]]]:
