@@ -14,7 +14,7 @@ from ssdbench.outputs import Int64
 
 Bool = NDArray[np.bool_]
 
-_PAIRS_AT_ONCE = 1 << 20  # of a detection and an object: bounds memory
+_PAIRS_AT_ONCE = 1 << 18  # of a detection and an object: bounds memory
 
 
 @dataclass(frozen=True)
