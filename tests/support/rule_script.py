@@ -11,7 +11,7 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow/scripts"
 
 _RUN = """
-import json, runpy, sys
+import json, resource, runpy, sys
 from types import SimpleNamespace
 
 class Named(dict):
@@ -20,8 +20,11 @@ class Named(dict):
 job = json.load(sys.stdin)
 names = ("input", "output", "params", "wildcards")
 given = {name: Named(job[name]) for name in names}
-snakemake = SimpleNamespace(log=job["log"], threads=1, resources={"runtime": 10}, **given)
+snakemake = SimpleNamespace(log=job["log"], threads=1, resources={"runtime": job["minutes"]}, **given)
 runpy.run_path(sys.argv[1], init_globals={"snakemake": snakemake})
+# Its own ru_maxrss counts what the parent held when it forked; that of its children, which do the work, does not.
+own = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(max(int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss), file=sys.__stdout__)
 """
 
 
@@ -32,8 +35,12 @@ def run_rule_script(
     output: dict[str, Any],
     params: dict[str, Any],
     wildcards: dict[str, str],
-) -> None:
-    """Run workflow/scripts/<name> as a job with these fields; inputs that are None are absent."""
+    minutes: float = 10,
+) -> int:
+    """Run workflow/scripts/<name> as a job with these fields, and return its peak memory in bytes.
+
+    Inputs that are None are absent. Of several processes the largest counts.
+    """
     job = {
         "log": [str(log)],
         "input": {
@@ -44,12 +51,15 @@ def run_rule_script(
         "output": {key: str(value) for key, value in output.items()},
         "params": params,
         "wildcards": wildcards,
+        "minutes": minutes,
     }
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _RUN, str(SCRIPTS / name)],
         input=json.dumps(job),
         text=True,
         check=True,
-        timeout=600,
+        timeout=60 * minutes,
+        stdout=subprocess.PIPE,
         env={"PYTHONPATH": str(SCRIPTS), "PATH": ""},
     )
+    return int(done.stdout.split()[-1]) * 1024

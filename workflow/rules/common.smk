@@ -287,6 +287,18 @@ def code_hashes(wildcards):
     }
 
 
+def memory(base, per_thousand):
+    """A job's memory in MB: `base` and so much for every 1000 images of its tag, about twice what was measured on 5000
+    and on 100 000; with each attempt as much again. Of how many images it is may not be known before the run.
+    """
+
+    def needed(wildcards, attempt):
+        images = PLAN.image_count(wildcards.tag) or 20000
+        return round(base + per_thousand * images / 1000) * attempt
+
+    return needed
+
+
 def runtime_versions(wildcards):
     """Versions of the packages that run the cell: others measure it anew."""
     return package_versions(frameworks()[wildcards.framework].packages)

@@ -25,7 +25,7 @@ rule evaluate_detections:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=memory(1500, 75),
         runtime=lambda w, attempt: 60 * attempt,
     script:
         "../scripts/evaluate_detections.py"
@@ -47,7 +47,7 @@ rule draw_replicates:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=memory(2500, 80),
         runtime=lambda w, attempt: 60 * attempt,
     params:
         replicates=PLAN.config.verdict.replicates,
@@ -73,7 +73,7 @@ rule evaluate_parts:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=memory(2500, 80),
         runtime=lambda w, attempt: 60 * attempt,
     params:
         name=lambda w: PLAN.held_out_of(PLAN.cell(w)).name,
@@ -105,7 +105,7 @@ rule compare_with_reference:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=memory(1500, 75),
         runtime=lambda w, attempt: 60 * attempt,
     params:
         reference=PLAN.config.reference,
@@ -136,7 +136,7 @@ rule diagnose_cell:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=memory(4000, 30),
         runtime=lambda w, attempt: 60 * attempt,
     params:
         nms=nms_of,

@@ -65,6 +65,7 @@ rule build_report:
         ENVIRONMENT
     resources:
         slots=1,
+        mem_mb=memory(1500, 60),
     params:
         context=lambda w: PLAN.report_context(w.tag),
         there=lambda w: what_is_there(
