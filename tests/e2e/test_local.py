@@ -172,7 +172,6 @@ def graphs(project: Project, environment: dict[str, str], measured: object) -> N
         ("heads", "openvino", "ov"),
         ("graph", "openvino", "openvino"),
         ("heads", "opencv", "opencv"),
-        ("graph", "opencv", "opencv"),
     ],
 )
 def test_any_artifact_runs_by_hand(

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 FLOAT = [("tensorflow", "fp32"), ("tflite", "fp32"), ("onnxruntime", "fp32")]
 HALF = [("tflite", "fp16"), ("onnxruntime", "fp16")]
 INTEGER = [("tflite", "int8"), ("onnxruntime", "int8")]
+DYNAMIC = [("tflite", "int8_dynamic"), ("onnxruntime", "int8_dynamic")]
 TFJS_ROW = replace(ROW, format="tfjs")
 
 
@@ -65,7 +66,7 @@ def made(
     return card, folder / card["file"]
 
 
-@pytest.mark.parametrize(("framework", "precision"), FLOAT + HALF + INTEGER)
+@pytest.mark.parametrize(("framework", "precision"), FLOAT + HALF + INTEGER + DYNAMIC)
 def test_heads_artifacts_give_the_source_s_heads(
     framework: str, precision: str, graph_def: Any, frozen: Path, tmp_path: Path
 ) -> None:
@@ -74,7 +75,7 @@ def test_heads_artifacts_give_the_source_s_heads(
     output = open_session(framework, path, 1).run(pixels)
     assert isinstance(output, Heads)
     wanted = run_graph(graph_def, {"image_tensor:0": pixels}, ["Squeeze:0", "Postprocessor/convert_scores:0"])
-    atol = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.3}[precision]
+    atol = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.3, "int8_dynamic": 0.3}[precision]
     np.testing.assert_allclose(output.encodings, wanted[0], atol=atol)
     np.testing.assert_allclose(output.scores, wanted[1], atol=atol)
     assert np.asarray(card["anchors"], np.float32).tolist() == tiny_anchors().tolist()
@@ -299,13 +300,19 @@ def test_only_what_can_be_made_is_supported() -> None:
             (kind, framework, precision)
             for kind in ("heads", "graph")
             for framework in ("tensorflow", "tflite", "onnxruntime", "openvino", "opencv")
-            for precision in ("fp32", "fp16", "int8")
+            for precision in ("fp32", "fp16", "int8", "int8_dynamic", "bf16")
             if unsupported_reason(row, kind, framework, precision) is None
         }
 
-    heads = {("heads", *pair) for pair in FLOAT + HALF + INTEGER}
-    graph = {("graph", *pair) for pair in FLOAT + INTEGER}
+    more = [("openvino", "fp32"), ("openvino", "int8")]
+    bf16 = [("tensorflow", "bf16"), ("openvino", "bf16")]
+    half = [*HALF, ("openvino", "fp16")]
+    heads = {("heads", *pair) for pair in FLOAT + half + INTEGER + DYNAMIC + more + bf16 + [("opencv", "fp32")]}
+    graph = {("graph", *pair) for pair in FLOAT + INTEGER + more}
     assert supported(ROW) == heads | graph
     assert supported(replace(ROW, heads=None)) == {("graph", "tensorflow", "fp32")}
     assert supported(replace(TFJS_ROW, heads=None)) == set()
-    assert supported(replace(ROW, format="onnx", given=("graph", "int8"))) == {("graph", "onnxruntime", "int8")}
+    assert supported(replace(ROW, format="onnx", given=("graph", "int8"))) == {
+        ("graph", "onnxruntime", "int8"),
+        ("graph", "openvino", "int8"),
+    }

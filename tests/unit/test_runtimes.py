@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ssdbench import runtimes
 from ssdbench.errors import UserError
+from ssdbench.host import cpu_flags
 from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.outputs import Finished, Heads
 from ssdbench.runtimes import open_session
@@ -218,6 +219,7 @@ HEADS: dict[tuple[str, str], Callable[[Path], Path]] = {
     ("onnxruntime", "float32"): lambda folder: onnx_heads(folder / "model.onnx", "float32"),
     ("onnxruntime", "nchw"): lambda folder: onnx_heads(folder / "model.onnx", "nchw"),
     ("onnxruntime", "half"): lambda folder: onnx_heads(folder / "model.onnx", "half"),
+    ("tflite-builtin", "int8"): lambda folder: tflite_heads(folder / "model.tflite", "int8"),
     ("openvino", "uint8"): lambda folder: onnx_heads(folder / "model.onnx"),
     ("openvino", "float32"): lambda folder: onnx_heads(folder / "model.onnx", "float32"),
     ("openvino", "nchw"): lambda folder: onnx_heads(folder / "model.onnx", "nchw"),
@@ -231,7 +233,6 @@ GRAPHS: dict[str, Callable[[Path], Path]] = {
     "tflite": lambda folder: tflite_graph(folder / "model.tflite"),
     "onnxruntime": lambda folder: onnx_graph(folder / "model.onnx"),
     "openvino": lambda folder: onnx_graph(folder / "model.onnx"),
-    "opencv": lambda folder: onnx_graph(folder / "model.onnx"),
 }
 TOLERANCE = {"int8": 0.05, "quantised": 0.05, "half": 0.005}
 
@@ -240,7 +241,7 @@ TOLERANCE = {"int8": 0.05, "quantised": 0.05, "half": 0.005}
 def test_heads_are_those_of_the_network(framework: str, kind: str, tmp_path: Path) -> None:
     session = open_session(framework, HEADS[framework, kind](tmp_path), threads=1)
     assert (session.graph_kind, session.input_size) == ("heads", SIZE)
-    assert session.batch == (1 if framework == "tflite" else None)
+    assert session.batch == (1 if framework.startswith("tflite") else None)
     kept = []
     for seed in range(3):
         output = session.run(picture(seed))
@@ -301,6 +302,40 @@ def test_casts_that_the_runtime_computes_are_counted(tmp_path: Path) -> None:
         casts[kind] = open_session("onnxruntime", path, threads=1).facts()["float_casts"]
     assert casts["uint8"] == 1
     assert casts["half"] > 1
+
+
+@pytest.mark.skipif("avx512_bf16" not in cpu_flags(), reason="this CPU computes no bfloat16")
+@pytest.mark.parametrize("framework", ["tensorflow", "openvino"])
+def test_bf16_is_computed_and_fp32_is_not_bf16(framework: str, tmp_path: Path) -> None:
+    path = HEADS[framework, "uint8"](tmp_path)
+    errors = {}
+    for precision in ("fp32", "bf16"):
+        session = open_session(framework, path, threads=1, precision=precision)
+        output = session.run(picture(0))
+        assert isinstance(output, Heads)
+        errors[precision] = np.abs(output.encodings - expected(picture(0))[0]).max()
+        assert ("bf" in session.facts()["inference_precision"]) == (precision == "bf16")
+    assert errors["fp32"] < 1e-5 < 1e-4 < errors["bf16"] < 0.1
+
+
+def test_without_the_delegate_the_built_in_kernels_run(tmp_path: Path) -> None:
+    facts = open_session("tflite-builtin", tflite_heads(tmp_path / "model.tflite", "uint8"), threads=1).facts()
+    assert facts["delegate"] == "none"
+
+
+def test_opencv_refuses_graphs_in_which_it_dies(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="raw heads"):
+        open_session("opencv", onnx_graph(tmp_path / "model.onnx"), threads=1)
+
+
+def test_opencv_gives_its_pool_back_to_decoding(tmp_path: Path) -> None:
+    import cv2
+
+    session = open_session("opencv", onnx_heads(tmp_path / "model.onnx"), threads=2)
+    output = session.run(picture(0))
+    assert isinstance(output, Heads)
+    assert np.abs(output.encodings - expected(picture(0))[0]).max() < 1e-5
+    assert cv2.getNumThreads() == 1
 
 
 def test_delegate_and_dequantised_outputs_are_stated(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ def test_a_single_file_can_be_asked_for(project: Project) -> None:
 @pytest.mark.parametrize(("size", "shards"), [(96, 0), (95, 2), (32, 3), (30, 4)])
 def test_accuracy_runs_are_split_only_where_there_are_more_images(project: Project, size: int, shards: int) -> None:
     jobs = project.dry_run("detections", config={"shard_images": size})
-    assert jobs.get("detect_objects", 0) == (0 if shards else 7)
+    assert jobs.get("detect_objects", 0) == (0 if shards else 11)
     assert jobs.get("detect_shard", 0) == 11 * shards
-    assert jobs.get("merge_shards", 0) == (7 if shards else 0)
+    assert jobs.get("merge_shards", 0) == (11 if shards else 0)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_accuracy_runs_are_split_only_where_there_are_more_images(project: Proje
     [
         (
             {"frameworks": ["tensorrt"]},
-            "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime, openvino, opencv.",
+            "frameworks.0 is 'tensorrt'; allowed are tensorflow, tflite, onnxruntime, openvino, opencv, ",
         ),
         ({"datsets": ["sample"]}, "unknown key 'datsets'. Did you mean 'datasets'?"),
         ({"dataset": "local"}, "COCO_IMG_PATH"),

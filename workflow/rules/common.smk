@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(
     os.path.relpath(workflow.basedir)
@@ -11,6 +12,7 @@ ROOT = Path(
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from ssdbench.availability import runs_elsewhere, unavailable_reason
 from ssdbench.code import module_files
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, read_json, sha256_files
@@ -33,7 +35,10 @@ def check_slots(limit):
 
 
 try:
-    PLAN = load_plan(config, ROOT, os.environ)
+    IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    PLAN = load_plan(
+        config, ROOT, os.environ, runs_elsewhere if IN_CONDA else unavailable_reason
+    )
     if workflow.is_main_process:
         RUN_LOCK = clear_stale_lock(Path(".snakemake"))  # held until this process ends
         forecast(PLAN).check_disk()

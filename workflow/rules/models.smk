@@ -30,7 +30,7 @@ rule convert_model:
     log:
         "logs/models/{model}/convert_model-{kind}-{framework}-{precision}.log",
     wildcard_constraints:
-        precision="fp32|fp16|int8",
+        precision="fp32|fp16|int8|int8_dynamic",
     priority: 200
     conda:
         ENVIRONMENT

@@ -69,7 +69,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument(
         "-p",
         "--precision",
-        choices=["fp32", "fp16", "int8"],
+        choices=["fp32", "fp16", "int8", "int8_dynamic", "bf16"],
         required=True,
         help="precision of the model file",
     )

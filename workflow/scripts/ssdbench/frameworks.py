@@ -16,6 +16,7 @@ class Framework:
     that run it; converters: those that make its artifacts. artifacts: graph kind -> precisions that it runs.
     seconds_per_image: rough, on one core, for forecasts only. artifact_of: the framework whose artifacts it runs,
     empty for its own. fixes_batch: an artifact is made for one batch, so that each batch needs one of its own.
+    provider: what its onnxruntime must have been built with, and install: how to get that.
     """
 
     module: str
@@ -26,6 +27,8 @@ class Framework:
     seconds_per_image: float
     artifact_of: str = ""
     fixes_batch: bool = False
+    provider: str = ""
+    install: str = ""
 
 
 def frameworks() -> dict[str, Framework]:
@@ -35,7 +38,7 @@ def frameworks() -> dict[str, Framework]:
         "model.tflite",
         ("ai-edge-litert", "numpy"),
         ("tensorflow", "ai-edge-litert"),
-        {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
+        {"heads": ("fp32", "fp16", "int8", "int8_dynamic"), "graph": ("fp32", "int8")},
         0.03,
         fixes_batch=True,
     )
@@ -44,7 +47,7 @@ def frameworks() -> dict[str, Framework]:
         "model.onnx",
         ("onnxruntime", "numpy"),
         ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-        {"heads": ("fp32", "fp16", "int8"), "graph": ("fp32", "int8")},
+        {"heads": ("fp32", "fp16", "int8", "int8_dynamic"), "graph": ("fp32", "int8")},
         0.03,
     )
     of_onnxruntime = replace(onnxruntime, artifact_of="onnxruntime")
@@ -54,18 +57,37 @@ def frameworks() -> dict[str, Framework]:
             "model.pb",
             ("tensorflow", "numpy"),
             ("tensorflow",),
-            {"heads": ("fp32",), "graph": ("fp32",)},
+            {"heads": ("fp32", "bf16"), "graph": ("fp32",)},
             0.05,
         ),
         "tflite": tflite,
         "onnxruntime": onnxruntime,
-        "openvino": replace(of_onnxruntime, module="openvino", packages=("openvino", "numpy")),
+        "openvino": replace(
+            of_onnxruntime,
+            module="openvino",
+            packages=("openvino", "numpy"),
+            artifacts={"heads": ("fp32", "fp16", "int8", "bf16"), "graph": ("fp32", "int8")},
+        ),
         "opencv": replace(
             of_onnxruntime,
             module="opencv",
             packages=("opencv-python-headless", "numpy"),
-            artifacts={"heads": ("fp32",), "graph": ("fp32",)},
+            artifacts={"heads": ("fp32",)},  # it dies in graphs that find nothing, see its module
             seconds_per_image=0.1,
+        ),
+        "tflite-builtin": replace(tflite, artifact_of="tflite", seconds_per_image=0.1),
+        "onnxruntime-xnnpack": replace(
+            of_onnxruntime,
+            artifacts={"heads": ("fp32", "int8"), "graph": ("fp32",)},
+            provider="XnnpackExecutionProvider",
+            install="no package index has one for Linux; build it from its source with "
+            "`./build.sh --config Release --use_xnnpack --build_wheel` and `python -m pip install` the wheel",
+        ),
+        "onnxruntime-cuda": replace(
+            of_onnxruntime,
+            artifacts={"heads": ("fp32", "fp16"), "graph": ("fp32",)},
+            provider="CUDAExecutionProvider",
+            install="python -m pip uninstall -y onnxruntime && python -m pip install onnxruntime-gpu",
         ),
     }
 

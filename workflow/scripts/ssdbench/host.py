@@ -69,6 +69,11 @@ def host_facts(root: Path = ROOT) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in (None, "")}
 
 
+def cpu_flags(root: Path = ROOT) -> list[str]:
+    """Those of the CPU's flags that decide which kernels an inference framework takes."""
+    return _flags(_cpuinfo(root))
+
+
 def int8_saturates(flags: Iterable[str]) -> bool:
     """Whether sums of 8-bit products can saturate on a CPU with these flags.
 

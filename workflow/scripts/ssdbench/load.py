@@ -6,19 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ssdbench.availability import Availability, unavailable_reason
 from ssdbench.config import load_config
 from ssdbench.plan import Plan, make_plan
 from ssdbench.published import expected_of_published, load_published
 from ssdbench.registry import load_registry
 
 
-def load_plan(raw: Mapping[str, Any], root: Path, environment: Mapping[str, str]) -> Plan:
+def load_plan(
+    raw: Mapping[str, Any],
+    root: Path,
+    environment: Mapping[str, str],
+    unavailable: Availability = unavailable_reason,
+) -> Plan:
     """The plan of a raw configuration.
 
     Args:
         raw: the merged configuration.
         root: the project's folder.
         environment: the environment variables.
+        unavailable: why this machine cannot run a framework at a precision.
 
     Raises:
         UserError: the configuration, a registry file or a path in them is wrong.
@@ -30,7 +37,7 @@ def load_plan(raw: Mapping[str, Any], root: Path, environment: Mapping[str, str]
         schemas / "registry.schema.yaml",
     )
     published = load_published(root / "workflow" / "resources" / "published.yaml")
-    return make_plan(config, registry, sample_files(root), expected_of_published(published))
+    return make_plan(config, registry, sample_files(root), expected_of_published(published), unavailable)
 
 
 def sample_files(root: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
+from ssdbench.availability import Availability
 from ssdbench.config import CellName, Config
 from ssdbench.graphs.support import batch_reason, unsupported_reason
 from ssdbench.protocols import protocol
@@ -26,8 +27,10 @@ class Cell:
     unsupported_batches: Mapping[int, str] = field(default_factory=dict)
 
 
-def build_matrix(config: Config, registry: Registry) -> list[Cell]:
+def build_matrix(config: Config, registry: Registry, unavailable: Availability) -> list[Cell]:
     """All cells of a configuration in the order asked for, each once; `published` rows come last.
+
+    unavailable: why this machine cannot run a framework at a precision.
 
     Raises:
         UserError: a dataset or a model is not in the registry.
@@ -40,12 +43,12 @@ def build_matrix(config: Config, registry: Registry) -> list[Cell]:
     ]
     names = dict.fromkeys([*asked, *config.published])
     published = set(config.published)
-    return [_cell(name, config, registry, name in published) for name in names]
+    return [_cell(name, config, registry, unavailable, name in published) for name in names]
 
 
-def _cell(name: CellName, config: Config, registry: Registry, is_published: bool) -> Cell:
+def _cell(name: CellName, config: Config, registry: Registry, unavailable: Availability, is_published: bool) -> Cell:
     kind = protocol(name.protocol).graph_kind
-    reason = _reason(name, config, registry)
+    reason = _reason(name, config, registry, unavailable)
     if reason:
         return Cell(name, kind, reason, is_published)
     row = registry.model(name.model)
@@ -56,12 +59,14 @@ def _cell(name: CellName, config: Config, registry: Registry, is_published: bool
     return Cell(name, kind, reason, is_published, refused)
 
 
-def _reason(name: CellName, config: Config, registry: Registry) -> str | None:
+def _reason(name: CellName, config: Config, registry: Registry, unavailable: Availability) -> str | None:
     row = registry.model(name.model)
     how = protocol(name.protocol)
     if how.frameworks and name.framework not in how.frameworks:
         return f"the protocol {how.name} is defined for {' and '.join(how.frameworks)} only"
     if reason := unsupported_reason(row, how.graph_kind, name.framework, name.precision):
+        return reason
+    if reason := unavailable(name.framework, name.precision):
         return reason
     is_local = registry.dataset(config.tags[name.dataset].name).kind == "local"
     if name.precision == "int8" and row.given is None and is_local and config.local.calibration is None:

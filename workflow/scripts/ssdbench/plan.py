@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ssdbench.availability import Availability
 from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, sha256_file, sha256_files
@@ -397,7 +398,11 @@ class Plan:
 
 
 def make_plan(
-    config: Config, registry: Registry, sample_files: Sequence[Path], published_expected: Mapping[CellName, Expected]
+    config: Config,
+    registry: Registry,
+    sample_files: Sequence[Path],
+    published_expected: Mapping[CellName, Expected],
+    unavailable: Availability,
 ) -> Plan:
     """Build the matrix and check that the dataset `local` has its paths.
 
@@ -406,11 +411,12 @@ def make_plan(
         registry: the rows.
         sample_files: the files that determine the embedded sample.
         published_expected: what published rows let cells expect.
+        unavailable: why this machine cannot run a framework at a precision.
 
     Raises:
         UserError: a row is not in the registry, or a dataset's files are missing.
     """
-    cells = tuple(build_matrix(config, registry))
+    cells = tuple(build_matrix(config, registry, unavailable))
     rows = {tag.name: registry.dataset(tag.name) for tag in config.tags.values()}
     if any(row.kind == "local" for row in rows.values()):
         _check_local(config)

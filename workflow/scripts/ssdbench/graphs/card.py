@@ -98,6 +98,7 @@ def _onnx_contents(path: Path) -> Contents:
             and users.get(node.output[0]) == {"QuantizeLinear"}
         )
         or node.op_type.startswith("QLinear")
+        or node.op_type == "ConvInteger"
     ]
     constants = {initializer.name for initializer in model.graph.initializer}
     value = next(value for value in model.graph.input if value.name not in constants)

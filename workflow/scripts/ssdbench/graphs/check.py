@@ -97,7 +97,7 @@ def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[
         for a, b in zip(reference, outputs, strict=True)
     ):
         raise UserError("The converted model's heads have another shape than the source's.")
-    if precision == "int8":
+    if precision in ("int8", "int8_dynamic"):
         return _class_agreement(reference, outputs)
     encodings, scores = {"fp32": (1e-3, 1e-3), "fp16": (0.5, 0.05)}[precision]
     pairs = list(zip(reference, outputs, strict=True))

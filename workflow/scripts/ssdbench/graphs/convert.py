@@ -238,7 +238,7 @@ def _onnx_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
 ) -> bytes:
     from ssdbench.graphs.detection import IMAGE_TENSOR, OUTPUTS
-    from ssdbench.graphs.to_onnx import onnx_of, to_fp16, to_int8
+    from ssdbench.graphs.to_onnx import onnx_of, to_fp16, to_int8, to_int8_dynamic
 
     if graph_kind == "heads":
         model = onnx_of(detector.heads, PIXELS, _HEADS)
@@ -248,6 +248,8 @@ def _onnx_file(
         model = to_fp16(model)
     if precision == "int8":
         model = to_int8(model, pixels, reduce_range)
+    if precision == "int8_dynamic":
+        model = to_int8_dynamic(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
@@ -267,5 +269,7 @@ def _notes(framework: str, precision: str, reduce_range: bool) -> tuple[str, ...
         ("tflite", "fp16"): ("fp16 stored, fp32 computed where the CPU has no fp16 arithmetic",),
         ("onnxruntime", "fp16"): ("fp16 stored, cast to fp32 where ONNX Runtime has no fp16 kernel",),
         ("onnxruntime", "int8"): (weights,),
+        ("onnxruntime", "int8_dynamic"): ("weights per tensor; depthwise convolutions stay in fp32",),
+        ("tflite", "int8_dynamic"): ("weights in 8 bits; activations quantised anew for each image",),
     }
     return notes.get((framework, precision), ())

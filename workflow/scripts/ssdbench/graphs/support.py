@@ -31,7 +31,7 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
     if precision in made:
         return None
     if framework == "tensorflow" and made:
-        return f"TensorFlow runs the frozen graph in fp32 only; {precision} is what TFLite is for"
+        return f"TensorFlow runs the frozen graph in {' and '.join(made)} only; {precision} is what TFLite is for"
     there_are = f"there are {', '.join(made)}" if made else "there is none"
     return f"{framework} runs no {precision} artifact of graph kind {graph_kind}; {there_are}"
 

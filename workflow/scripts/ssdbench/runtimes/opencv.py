@@ -9,28 +9,25 @@ import cv2
 import numpy as np
 import onnx
 
-from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.errors import UserError
+from ssdbench.outputs import Heads, UInt8
 from ssdbench.runtimes.base import (
-    GraphKind,
     InputForm,
     Options,
     Session,
     Shape,
     find_outputs,
-    finished,
     input_form,
     unloadable,
 )
 
 
 class _OpenCvSession(Session):
-    def __init__(
-        self, path: Path, threads: int, graph_kind: GraphKind, form: InputForm, net: Any, outputs: tuple[str, ...]
-    ) -> None:
-        super().__init__(path, threads, graph_kind, form)
+    def __init__(self, path: Path, threads: int, form: InputForm, net: Any, outputs: tuple[str, ...]) -> None:
+        super().__init__(path, threads, "heads", form)
         self._net, self._outputs = net, list(outputs)
 
-    def infer(self, pixels: UInt8) -> Heads | Finished:
+    def infer(self, pixels: UInt8) -> Heads:
         # OpenCV has one pool in a process: decoding and resizing get it back with the one thread they are due.
         # Sessions of one thread leave it alone; those of more, side by side, would take it from one another.
         if self.threads > 1:
@@ -39,7 +36,7 @@ class _OpenCvSession(Session):
         outputs = self._net.forward(self._outputs)
         if self.threads > 1:
             cv2.setNumThreads(1)
-        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+        return Heads(*outputs)
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -53,10 +50,10 @@ class _OpenCvSession(Session):
 
 
 def open_session(path: Path, options: Options) -> Session:
-    """Load an .onnx file of either graph kind.
+    """Load an .onnx file of heads.
 
     Raises:
-        UserError: not such a file, or not an SSD with one image input.
+        UserError: not such a file, or not the heads of an SSD with one image input.
     """
     cv2.setNumThreads(1)
     try:
@@ -68,7 +65,10 @@ def open_session(path: Path, options: Options) -> Session:
     inputs = {value.name: (_dtype(value), _shape(value)) for value in graph.input if value.name not in constants}
     form = input_form(path, inputs, options.normalisation)
     kind, names = find_outputs(path, {value.name: _shape(value) for value in graph.output})
-    return _OpenCvSession(path, options.threads, kind, form, net, names)
+    if kind == "graph":
+        # Seen with OpenCV 5.0: a signal (division by zero) at an image where nothing passes the threshold.
+        raise UserError(f"{path} makes detections inside, and OpenCV dies at images without any. Give it raw heads.")
+    return _OpenCvSession(path, options.threads, form, net, names)
 
 
 def _dtype(value: Any) -> str:

@@ -12,6 +12,8 @@ import openvino as ov
 from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
+    GRAPH_OUTPUTS,
+    HEADS_OUTPUTS,
     GraphKind,
     InputForm,
     Options,
@@ -93,9 +95,9 @@ def open_session(path: Path, options: Options) -> Session:
     ran = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if ran != wanted:
         raise UserError(f"OpenVINO computes in {ran} here and not in {wanted}, which {options.precision} means.")
-    inputs = {i.get_any_name(): (i.get_element_type().to_dtype().name, _shape(i)) for i in compiled.inputs}
+    inputs = {_name(i): (i.get_element_type().to_dtype().name, _shape(i)) for i in compiled.inputs}
     form = input_form(path, inputs, options.normalisation)
-    kind, names = find_outputs(path, {o.get_any_name(): _shape(o) for o in compiled.outputs})
+    kind, names = find_outputs(path, {_name(o): _shape(o) for o in compiled.outputs})
     return _OpenVinoSession(path, options, kind, form, compiled, names)
 
 
@@ -121,6 +123,12 @@ def _without_places(error: RuntimeError) -> RuntimeError:
         line for line in str(error).splitlines() if line.strip() and not line.startswith(("Exception from", "Check "))
     ]
     return RuntimeError(" ".join(lines))
+
+
+def _name(port: Any) -> str:
+    """The name of an input or output: where passes left it several, the one that says what it is."""
+    names: list[str] = sorted(port.get_names())
+    return next((name for name in names if name.split(":")[0] in (*HEADS_OUTPUTS, *GRAPH_OUTPUTS)), names[0])
 
 
 def _shape(port: Any) -> Shape:

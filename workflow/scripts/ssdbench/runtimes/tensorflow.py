@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_saved_model
 
+from ssdbench.errors import UserError
 from ssdbench.graph_effects import require_computation_only
 from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
@@ -34,8 +37,10 @@ class _TensorFlowSession(Session):
         form: InputForm,
         session: Any,
         fetches: tuple[str, ...],
+        precision: str,
     ) -> None:
         super().__init__(path, threads, graph_kind, form)
+        self._precision = "bfloat16" if precision == "bf16" else "float32"
         self._session = session
         self._call = session.make_callable(list(fetches), [form.name])
 
@@ -50,6 +55,7 @@ class _TensorFlowSession(Session):
             "provider": "CPU",
             "threads_set": {"intra_op": self.threads, "inter_op": 1},
             "input": self.form.meaning,
+            "inference_precision": self._precision,
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
 
@@ -68,6 +74,8 @@ def open_session(path: Path, options: Options) -> Session:
         use_per_session_threads=True,
         device_count={"GPU": 0},
     )
+    if options.precision == "bf16":
+        config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = RewriterConfig.ON
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     folder = path.parent if path.name == "saved_model.pb" else path
     try:
@@ -83,7 +91,24 @@ def open_session(path: Path, options: Options) -> Session:
         path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs}, options.normalisation
     )
     kind, names = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
-    return _TensorFlowSession(path, options.threads, kind, form, session, tuple(outputs[n] for n in names))
+    fetches = tuple(outputs[n] for n in names)
+    if options.precision == "bf16" and not _computes_bfloat16(session, form, fetches):
+        raise UserError(f"TensorFlow computes nothing of {path} in bfloat16 on this CPU.")
+    return _TensorFlowSession(path, options.threads, kind, form, session, fetches, options.precision)
+
+
+def _computes_bfloat16(session: Any, form: InputForm, fetches: tuple[str, ...]) -> bool:
+    """Whether the graph that runs, after the optimisations of this machine, has convolutions in bfloat16."""
+    pixels = np.zeros((form.batch or 1, form.size or 64, form.size or 64, 3), np.uint8)
+    ran = tf.compat.v1.RunMetadata()
+    session.run(
+        list(fetches),
+        {form.name: form.feed(pixels)},
+        options=tf.compat.v1.RunOptions(output_partition_graphs=True),
+        run_metadata=ran,
+    )
+    nodes = [node for graph in ran.partition_graphs for node in graph.node if "Conv2D" in node.op]
+    return any(node.attr["T"].type == tf.bfloat16.as_datatype_enum for node in nodes)
 
 
 def _load_frozen_graph(session: Any, path: Path) -> tuple[dict[str, str], dict[str, str]]:

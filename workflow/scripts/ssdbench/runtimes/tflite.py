@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite): a .tflite file in ai_edge_litert, with its default XNNPACK delegate."""
+"""LiteRT (TensorFlow Lite): a .tflite file in ai_edge_litert, with its XNNPACK delegate or (builtin) without."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Float32, Heads, UInt8
@@ -25,6 +25,7 @@ from ssdbench.runtimes.base import (
 )
 
 _POST_PROCESS = "TFLite_Detection_PostProcess"
+_RESOLVERS = {"": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
 
 class _TfliteSession(Session):
@@ -80,7 +81,11 @@ def open_session(path: Path, options: Options) -> Session:
         UserError: not such a file, or not an SSD with one image input.
     """
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=options.threads)
+        interpreter = Interpreter(
+            model_path=str(path),
+            num_threads=options.threads,
+            experimental_op_resolver_type=_RESOLVERS[options.variant],
+        )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise unloadable(path, "LiteRT", error) from error
