@@ -129,7 +129,10 @@ def logs_of(cell):
     )
     calibration = PLAN.calibration_of(cell)
     making = "quantise_model" if calibration else "convert_model"
-    words = [protocol(cell.protocol).graph_kind, cell.framework, cell.precision]
+    words = [
+        protocol(cell.protocol).graph_kind,
+        *artifact_of(cell.framework, cell.precision),
+    ]
     artifact = "-".join([making, *words, *([calibration] if calibration else [])])
     return {
         "source": f"logs/models/{cell.model}/fetch_model.log",
