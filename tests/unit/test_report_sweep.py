@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
+from ssdbench.report.exports import write_exports
+from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary, csv_text
 from ssdbench.report.sweep import SWEEP_COLUMNS, best_of
 from support.report_cells import make_context, make_run, unready
+from support.report_pages import sweep_context, usual_cells
 
 SETTINGS = ["b1-t1-s1", "b1-t1-s2", "b4-t1-s1"]
 
@@ -94,3 +98,16 @@ def test_the_best_setting_is_told_with_those_that_the_rounds_cannot_tell_from_it
 def test_a_timing_that_is_not_valid_is_not_the_best() -> None:
     run = make_run("tflite", timing=timed("b1-t1-s1", [10, 11, 12], [80, 81, 82], timing_valid=False))
     assert best_of(rows_of([run], {}), "throughput_ips") is None
+
+
+def test_the_page_and_its_files_show_a_sweep_where_there_is_one_and_nothing_of_it_elsewhere(tmp_path: Path) -> None:
+    cells = usual_cells()
+    swept = build_summary(cells, make_context(**sweep_context(cells)))
+    files = {path.name for path in write_exports(swept, tmp_path)}
+    assert {"sweep-g1.csv", "sweep-g1.svg", "sweep-g1.png"} <= files
+    page = render_page(swept, [])
+    assert "best for latency is batch 1 with 2 threads and 1 stream" in page
+    assert "best for throughput is batch 4 with 1 thread and 2 streams" in page
+    plain = build_summary(cells, make_context())
+    assert not {path.name for path in write_exports(plain, tmp_path / "plain") if "sweep" in path.name}
+    assert 'id="sweep"' not in render_page(plain, [])

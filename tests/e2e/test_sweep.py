@@ -1,0 +1,93 @@
+"""A sweep: every setting of a cell is a row, whatever became of it, and a batch gives what its images give."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import CocoSample
+from ssdbench.artifacts import open_artifact
+from ssdbench.graphs.batching import Single, with_batch
+from ssdbench.graphs.check import run_all
+from ssdbench.outputs import Heads, UInt8
+from ssdbench.runtimes import open_session
+from support.project import Project
+
+pytestmark = pytest.mark.slow
+
+MODEL = "ssdlite_mobilenet_v2"
+TOO_MANY = 2 * (os.cpu_count() or 1)
+SWEEP: dict[str, Any] = {
+    "frameworks": ["tflite"],
+    "precisions": ["int8"],
+    "results_dir": "results_sweep",
+    "timing": {"batches": [1, 2], "threads": 1, "streams": [1, TOO_MANY], "rounds": 1, "seconds": 0.1},
+}
+
+
+def real_images(coco_sample: CocoSample, count: int) -> list[UInt8]:
+    """Pixels uint8 RGB [300, 300, 3] of real photographs."""
+    files = sorted(coco_sample.images.glob("*.jpg"))[:count]
+    resized = (cv2.resize(cv2.imread(str(file)), (300, 300)) for file in files)
+    return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in resized]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_tflite_artifact_of_a_batch_gives_exactly_what_the_one_of_single_images_gives(
+    precision: str, project: Project, coco_sample: CocoSample, tmp_path: Path
+) -> None:
+    (card,) = project.folder.glob(f"resources/models/{MODEL}/artifacts/heads/tflite/{precision}*/card.json")
+    pixels = real_images(coco_sample, 10)  # two and a half batches
+    single = Single(*open_artifact(card))
+    made = with_batch(single, 4, pixels[:2], tmp_path)
+    assert (made["batch"], made["input"]["shape"]) == (4, [4, 300, 300, 3])
+    one_by_one = run_all(open_session("tflite", single.path, 1), pixels)
+    together = run_all(open_session("tflite", tmp_path / made["file"], 1), pixels, batch=4)
+    same_batches(one_by_one, together, exactly=True)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_onnx_artifact_gives_a_batch_what_its_images_get(
+    precision: str, project: Project, coco_sample: CocoSample
+) -> None:
+    (card,) = project.folder.glob(f"resources/models/{MODEL}/artifacts/heads/onnxruntime/{precision}*/card.json")
+    pixels = real_images(coco_sample, 8)
+    session = open_session("onnxruntime", open_artifact(card)[1], 1)
+    same_batches(run_all(session, pixels), run_all(session, pixels, batch=4), exactly=False)
+
+
+def same_batches(one_by_one: list[Heads], together: list[Heads], exactly: bool) -> None:
+    assert len(one_by_one) == len(together) > 0
+    for one, other in zip(one_by_one, together, strict=True):
+        for name in ("encodings", "scores"):
+            difference = np.abs(getattr(one, name) - getattr(other, name)).max()
+            assert difference == 0 if exactly else difference < 1e-4
+
+
+def test_every_setting_has_a_row_and_what_is_too_large_says_so(project: Project) -> None:
+    done = project.run(config=SWEEP)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (project.folder / "results_sweep/sample/sweep.csv").open(newline="") as file:
+        rows = {row["setting"]: row for row in csv.DictReader(file)}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "b1-t1-s1": "ok",
+        f"b1-t1-s{TOO_MANY}": "unsupported",
+        "b2-t1-s1": "ok",
+        f"b2-t1-s{TOO_MANY}": "unsupported",
+    }
+    assert f"keeps {TOO_MANY} threads at work" in rows[f"b1-t1-s{TOO_MANY}"]["reason"]
+    measured = project.json(f"results_sweep/sample/{MODEL}/heads/tflite/int8/timing/b2-t1-s1/round1.json")
+    assert (measured["batch"], measured["streams"]) == (2, 1)
+    assert float(rows["b2-t1-s1"]["throughput_ips"]) == pytest.approx(
+        2 * measured["queries"] / measured["seconds"], rel=0.01
+    )
+    page = (project.folder / "results_sweep/sample/report/index.html").read_text()
+    assert 'id="sweep"' in page
+    done = project.script("forget_failed.py", "--configfile", "test_config.yaml")
+    assert "No failed step." in done.stdout  # the machine is as small as before
