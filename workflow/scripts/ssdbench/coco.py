@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -209,32 +208,64 @@ def read_image_list(path: Path) -> ImageList:
 def write_detections(path: Path, rows: Iterable[Detection]) -> int:
     """Write a COCO results file atomically, a detection a line in the order given, and return their number.
 
-    Coordinates are rounded to 1/10000 of a pixel: they come from float32, whose own steps are about that
-    wide, while coarser ones would carry overlaps across the thresholds of COCO's metrics. Scores are written
-    as float32, with as many digits as tell them apart, so their order stays. The same rows give the same
-    bytes.
+    The same rows give the same bytes; `detections_text` says how.
 
     Raises:
         UserError: a number is NaN or infinite.
     """
     count = 0
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("[")
+
+    def texts() -> Iterator[str]:
+        nonlocal count
         for row in rows:
-            x, y, width, height = row.bbox
-            score = np.float32(row.score)
-            if not (math.isfinite(score) and all(map(math.isfinite, row.bbox))):
-                raise UserError(
-                    f"A detection in image {row.image_id} has a box or score that is NaN or infinite. "
-                    "Convert the model again, or use another precision."
-                )
-            file.write(
-                f'{"," if count else ""}\n{{"image_id": {row.image_id}, "category_id": {row.category_id}, '
-                f'"bbox": [{x:.4f}, {y:.4f}, {width:.4f}, {height:.4f}], "score": {score!s}}}'
+            yield detections_text(
+                row.image_id, [row.category_id], np.array([row.bbox]), np.array([row.score], np.float32)
             )
             count += 1
-        file.write("\n]\n")
+
+    write_detection_texts(path, texts())
     return count
+
+
+def write_detection_texts(path: Path, texts: Iterable[str]) -> None:
+    """Write a COCO results file atomically from what `detections_text` made of its images, in the order given."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("[")
+        separator = "\n"
+        for text in texts:
+            if text:
+                file.write(separator + text)
+                separator = ",\n"
+        file.write("\n]\n")
+
+
+def detections_text(
+    image_id: int, category_ids: Sequence[int], boxes: NDArray[np.float64], scores: NDArray[np.float32]
+) -> str:
+    """The lines of one image's detections in a COCO results file; "" for none.
+
+    Coordinates are rounded to 1/10000 of a pixel: they come from float32, whose own steps are about that
+    wide, while coarser ones would carry overlaps across the thresholds of COCO's metrics. Scores are written
+    as float32, with as many digits as tell them apart, so their order stays.
+
+    Args:
+        category_ids: K of them. boxes: float64 [K, 4], x y w h. scores: float32 [K].
+
+    Raises:
+        UserError: a number is NaN or infinite.
+    """
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise UserError(
+            f"A detection in image {image_id} has a box or score that is NaN or infinite. "
+            "Convert the model again, or use another precision."
+        )
+    return ",\n".join(
+        f'{{"image_id": {image_id}, "category_id": {category_id}, '
+        f'"bbox": [{x:.4f}, {y:.4f}, {width:.4f}, {height:.4f}], "score": {score}}}'
+        for category_id, (x, y, width, height), score in zip(
+            category_ids, boxes.tolist(), scores.astype(str).tolist(), strict=True
+        )
+    )
 
 
 def join_detections(path: Path, parts: Sequence[Path]) -> None:
