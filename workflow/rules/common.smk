@@ -18,7 +18,7 @@ from ssdbench.errors import UserError
 from ssdbench.files import fingerprint, read_json, sha256_files
 from ssdbench.forecast import forecast
 from ssdbench.frameworks import artifact_of, frameworks
-from ssdbench.host import package_versions
+from ssdbench.host import available_cores, package_versions
 from ssdbench.lifetime import clear_stale_lock
 from ssdbench.load import load_plan
 from ssdbench.protocols import protocol
@@ -182,6 +182,16 @@ def what_is_there(cells):
     ]
     files += [Path(file) for cell in taken for file in PLAN.sweep(cell)]
     return {"cells": there, "state": fingerprint(files) if there else ""}
+
+
+def cores_of_pass(wildcards):
+    """The cores of an accuracy pass: one for a short one, whose time goes into its start; else all of this machine, or
+    four on a cluster, where its profile may set another number with `set-threads`."""
+    images = PLAN.image_count(wildcards.tag)
+    if PLAN.is_sharded(wildcards.tag):
+        images = min(images or PLAN.config.shard_images, PLAN.config.shard_images)
+    most = 4 if workflow.remote_exec or not workflow.local_exec else max(1, int(available_cores()))
+    return 1 if 0 < images < 500 else most
 
 
 def card_of(wildcards):

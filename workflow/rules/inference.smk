@@ -15,10 +15,10 @@ rule detect_objects:
     priority: 150
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: cores_of_pass
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 3000 * attempt,
+        mem_mb=lambda w, attempt, threads: (2000 + 1000 * threads) * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:
         nms=nms_of,

@@ -87,12 +87,14 @@ def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> d
             kind, value = receiver.recv()
         except EOFError:
             child.join()
-            raise _death(what, child.exitcode) from None
+            raise death(what, child.exitcode) from None
     finally:
         _end(child.pid or 0)
         child.join()
     if kind == "memory":
         raise OverLimit(f"{what} ran out of memory.")
+    if kind == "over":
+        raise OverLimit(value)
     if kind == "error":
         raise UserError(value)
     return dict(value)
@@ -147,6 +149,8 @@ def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: 
             os.dup2(log.fileno(), descriptor)
     try:
         message: tuple[str, Any] = ("record", work())
+    except OverLimit as error:
+        message = ("over", str(error))
     except UserError as error:
         message = ("error", str(error))
     except MemoryError:
@@ -165,7 +169,8 @@ def _log_stream() -> TextIO | None:
     return sys.stdout if sys.stdout is not sys.__stdout__ and hasattr(sys.stdout, "fileno") else None
 
 
-def _death(what: str, code: int | None) -> UserError:
+def death(what: str, code: int | None) -> UserError:
+    """The error for a process that ended by itself, with its exit code, negative for a signal."""
     if code == -9:
         return OverLimit(
             f"{what} ended without a result: killed by signal 9. Where nobody killed it, the machine or the job had "

@@ -7,9 +7,11 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
 
+from ssdbench.child import OverLimit, death
 from ssdbench.errors import UserError
 from ssdbench.lifetime import end_with_parent
 
@@ -83,7 +85,8 @@ class Streams(Generic[Task, Result]):
                 if index < 0:
                     is_over = True
                     break
-                self._connections[number].send(("work", task))
+                with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: what it said last says why
+                    self._connections[number].send(("work", task))
                 at_work[number].append(index)
                 handed += 1
             if given in done:
@@ -115,9 +118,9 @@ class Streams(Generic[Task, Result]):
             kind, value = self._connections[number].recv()
         except (EOFError, ConnectionResetError):
             self._processes[number].join()
-            code = self._processes[number].exitcode or 0
-            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-            raise UserError(f"A stream of the pass ended without a result: {how}.") from None
+            raise death("A stream of the pass", self._processes[number].exitcode) from None
+        if kind == "memory":
+            raise OverLimit("A stream of the pass ran out of memory.")
         if kind == "error":
             raise UserError(value)
         return value
@@ -141,6 +144,9 @@ def _serve(
             connection.send(("result", calls[name](task)))
     except UserError as error:
         connection.send(("error", str(error)))
+    except MemoryError:
+        _LOG.exception("out of memory in a stream")
+        connection.send(("memory", None))
     except Exception as error:  # noqa: BLE001 - the parent turns it into the reason of its step
         _LOG.exception("unexpected error in a stream")
         connection.send(("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}"))
