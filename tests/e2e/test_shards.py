@@ -1,12 +1,15 @@
-"""Accuracy runs in shards on real images: detections and metrics are those of one run, byte by byte."""
+"""Accuracy runs on real images, in shards and in streams: the bytes are those of one run and of a plain loop."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from conftest import ROOT, CocoSample
 from e2e.conftest import LOCAL
 from support.project import Project
 
@@ -56,3 +59,25 @@ def test_shards_merge_to_the_bytes_of_one_run_and_a_failed_one_is_made_again(
 def spoil(record: Path) -> None:
     """Make a record one of a failed step."""
     record.write_text(json.dumps({"status": "failed", "reason": "made so", "log": ""}))
+
+
+@pytest.mark.parametrize(
+    ("framework", "precision"), [("tensorflow", "fp32"), ("tflite", "int8"), ("onnxruntime", "fp32")]
+)
+def test_a_pass_of_any_number_of_cores_writes_what_a_plain_loop_writes(
+    project: Project, coco_sample: CocoSample, tmp_path: Path, framework: str, precision: str
+) -> None:
+    artifacts = project.folder / f"resources/models/ssdlite_mobilenet_v2/artifacts/heads/{framework}"
+    card = next(artifacts.glob(f"{precision}*/card.json"))
+    script = ROOT / "tests/support/pass_and_loop.py"
+    arguments = (framework, card, coco_sample.images, coco_sample.annotations, tmp_path, 60)
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        env={"PYTHONPATH": str(ROOT / "workflow/scripts"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    hashes = json.loads(done.stdout.splitlines()[-1])
+    assert hashes["one core"] == hashes["two cores"] == hashes["loop"]
