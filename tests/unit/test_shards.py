@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdbench.coco import Detection, ImageList, ImageRecord, join_detections, write_detections, write_image_list
@@ -48,6 +48,7 @@ def record(**changed: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6))
 def test_joined_detections_are_the_bytes_of_one_file(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int]
