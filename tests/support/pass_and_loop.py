@@ -27,7 +27,16 @@ def main(framework: str, card_path: str, folder: str, annotations: str, output: 
     decoding = head_decoding(card, {"score": 1e-8, "iou": 0.6, "max": 100})
     normalisation = Normalisation(**card["normalisation"])
     job = Pass(
-        framework, artifact, normalisation, Path(folder), records, card["input_size"], "rgb", decoding, len(records)
+        framework,
+        artifact,
+        normalisation,
+        card["precision"],
+        Path(folder),
+        records,
+        card["input_size"],
+        "rgb",
+        decoding,
+        len(records),
     )
     # A trial of one session with all cores, and then the rest with what was faster.
     inference._TRIAL_SECONDS, inference._WORTH_A_TRIAL_SECONDS = 0.2, 0.0
@@ -37,7 +46,7 @@ def main(framework: str, card_path: str, folder: str, annotations: str, output: 
         write_seen(Path(output, "seen.npz"), outcome.seen)
         hashes[name] = [sha256_file(Path(output, file)) for file in ("detections.json", "seen.npz")]
     recorder = Recorder(len(records))
-    session = open_session(framework, artifact, 1, normalisation)
+    session = open_session(framework, artifact, 1, normalisation, card["precision"])
     found = detect(session, Path(folder), records, card["input_size"], "rgb", decoding, recorder)
     write_detections(Path(output, "detections.json"), detections(found))
     write_seen(Path(output, "seen.npz"), recorder.result())

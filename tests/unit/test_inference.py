@@ -50,7 +50,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Pass:
     records = [ImageRecord(image, f"{image}.png", 30, 20, "") for image in range(COUNT)]
     corners = np.random.default_rng(1).random((ANCHORS, 2), np.float32) * 0.5
     decoding = HeadDecoding(np.hstack([corners, corners + 0.4]), (10, 10, 5, 5), NmsSettings())
-    return Pass("made", Path("made"), MOBILENET_SSD, folder, records, SIZE, "rgb", decoding, COUNT)
+    return Pass("made", Path("made"), MOBILENET_SSD, "fp32", folder, records, SIZE, "rgb", decoding, COUNT)
 
 
 @pytest.fixture(autouse=True)

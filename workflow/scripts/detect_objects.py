@@ -35,6 +35,7 @@ def work() -> steps.Record:
             snakemake.wildcards.framework,
             artifact,
             Normalisation(**card["normalisation"]),
+            snakemake.wildcards.precision,
             images.folder,
             records,
             how.input_size or card["input_size"],

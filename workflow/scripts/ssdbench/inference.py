@@ -45,7 +45,7 @@ _BYTES_OF_A_STREAM = 1 << 30  # TensorFlow's session takes about half of that
 class Pass:
     """What a pass runs, and on what.
 
-    framework, artifact, normalisation: as `open_session` takes them. folder, records: the images. size,
+    framework, artifact, normalisation, precision: as `open_session` takes them. folder, records: the images. size,
     channel_order: of the pixels that are fed. decoding: needed for heads. count: images of the whole list, of which
     `records` may be a part; first: the place of that part in it.
     """
@@ -53,6 +53,7 @@ class Pass:
     framework: str
     artifact: Path
     normalisation: Normalisation
+    precision: str
     folder: Path
     records: Sequence[ImageRecord]
     size: int
@@ -217,7 +218,7 @@ class _Stream:
 
     def __init__(self, job: Pass, threads: int) -> None:
         self._job, self._threads = job, threads
-        self._session = open_session(job.framework, job.artifact, threads, job.normalisation)
+        self._session = open_session(job.framework, job.artifact, threads, job.normalisation, job.precision)
         first = load_image(job.folder, job.records[0], job.size, job.channel_order) if job.records else None
         if first is not None:
             self._session.run(first[np.newaxis])  # the first call is slow, in TensorFlow by a second
