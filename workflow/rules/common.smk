@@ -190,7 +190,11 @@ def cores_of_pass(wildcards):
     images = PLAN.image_count(wildcards.tag)
     if PLAN.is_sharded(wildcards.tag):
         images = min(images or PLAN.config.shard_images, PLAN.config.shard_images)
-    most = 4 if workflow.remote_exec or not workflow.local_exec else max(1, int(available_cores()))
+    most = (
+        4
+        if workflow.remote_exec or not workflow.local_exec
+        else max(1, int(available_cores()))
+    )
     return 1 if 0 < images < 500 else most
 
 
