@@ -16,13 +16,11 @@ import platform
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,10 +36,11 @@ from ssdbench.download import Patience, fetch  # noqa: E402
 from ssdbench.errors import UserError  # noqa: E402
 from ssdbench.host import host_facts  # noqa: E402
 from ssdbench.registry import RemoteFile  # noqa: E402
-from support.bad_models import BAD_MODELS, with_bad_cell, write_bad_model  # noqa: E402
+from support.bad_models import BAD_MODELS, SOON, with_bad_cell, write_bad_model  # noqa: E402
 from support.faults import VICTIMS, Chain, Run, Sound, accuracy_results  # noqa: E402
 from support.project import Project  # noqa: E402
 from support.server import Fault, FileServer  # noqa: E402
+from support.small_disk import can_mount, small_disk  # noqa: E402
 from support.tiny_project import CONFIG, tiny_project, write_registry  # noqa: E402
 
 PATIENCE = Patience(attempts=3, backoff=0.01, connect=2.0, read=0.5)
@@ -67,8 +66,8 @@ class Lane:
     expected: dict[str, bytes]
     sound: Sound
 
-    def run(self, config: dict[str, Any] | None = None) -> tuple[int, str]:
-        run = Run(self.project, config or CONFIG)
+    def run(self, config: dict[str, Any] | None = None, *arguments: str) -> tuple[int, str]:
+        run = Run(self.project, config or CONFIG, *arguments)
         return run.wait(), run.output
 
     def retry(self) -> tuple[int, str]:
@@ -135,17 +134,6 @@ def spoilt_file(lane: Lane, rng: random.Random, count: int) -> list[Result]:
     return [Result(what, "lost" if wrong else outcome, wrong and f"{path.name}: {wrong}")]
 
 
-@contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
-    """A file system of so many kilobytes in place of `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def full_disk(lane: Lane, rng: random.Random, count: int) -> list[Result]:
     """Let the disk fill up under the results or the artifacts, then give room."""
     what = "disk full under a run"
@@ -175,7 +163,7 @@ def bad_runtime(lane: Lane, rng: random.Random, count: int) -> list[Result]:
     what, framework = BAD_MODELS[name]
     write_registry(lane.project, {"bad": write_bad_model(name, lane.project.folder / "mine")}, "bad.yaml")
     lane.forget("results", "resources/models/bad")
-    code, output = lane.run(with_bad_cell(framework))
+    code, output = lane.run(with_bad_cell(framework), *SOON)
     rows = lane.project.summary("local") if (lane.project.folder / "results/local/summary.csv").exists() else {}
     bad = rows.pop(("bad", "graph", framework, "fp32"), {})
     lane.forget("results/local/bad")
@@ -308,6 +296,9 @@ def work(lane: Lane, seed: int, queue: Iterator[Any], results: list[Result], rec
             found = scenario(lane, random.Random(f"{seed} {number}"), count)
         except Exception as error:  # noqa: BLE001 - a fault that breaks the test itself counts as lost
             found = [Result(getattr(scenario, "__name__", "download"), "lost", f"{type(error).__name__}: {error}")]
+        if any(one.outcome == "lost" for one in found):  # what follows starts from a whole matrix again
+            lane.forget("results", "resources")
+            lane.run()
         results += found
         record.write("".join(json.dumps({"scenario": number, **asdict(one)}) + "\n" for one in found))
         record.flush()
@@ -323,8 +314,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lanes", type=int, default=2, help="working copies at once (default: 2)")
     parser.add_argument("--folder", type=Path, help="where to work, and what to leave (default: a temporary one)")
     options = parser.parse_args(arguments)
-    if os.geteuid() != 0:
-        parser.error("the small disk is mounted, which takes root")
+    if not can_mount():
+        parser.error("a small disk is mounted, which takes root and the right to mount")
     os.environ["NO_PROXY"] = "127.0.0.1"
     start = time.monotonic()
     results: list[Result] = []

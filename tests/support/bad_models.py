@@ -29,6 +29,10 @@ def write_bad_model(name: str, folder: Path) -> dict[str, Any]:
     return {**row(file, suffix, SIZE), "given": ["graph", "fp32"]}
 
 
+# A minute of the job's time, so that what never ends is ended soon.
+SOON = ("--set-resources", "convert_model:runtime=1")
+
+
 def with_bad_cell(framework: str) -> dict[str, Any]:
     """The tiny matrix with one cell more, of the model `bad` of mine/bad.yaml."""
     cell = {"dataset": "local", "model": "bad", "protocol": "graph", "framework": framework, "precision": "fp32"}

@@ -118,14 +118,14 @@ def accuracy_results(project: Project) -> dict[str, bytes]:
 class Run:
     """Snakemake in a working copy, started as a user would and not waited for."""
 
-    def __init__(self, project: Project, config: dict[str, Any], cores: int = 2) -> None:
+    def __init__(self, project: Project, config: dict[str, Any], *arguments: str) -> None:
         self._project = project
         file = project.folder / "test_config.yaml"
         file.write_text(yaml.safe_dump(config))
         self._log = project.folder / "run.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(file)],
+                [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(file)],
                 cwd=project.folder,
                 stdout=log,
                 stderr=log,

@@ -68,6 +68,7 @@ def test_every_preset_plans_supported_cells(preset: Path) -> None:
         ({"results_dir": "../x"}, r"results_dir is '../x'"),
         ({"results_dir": "resources/x"}, r"results_dir is 'resources/x'"),
         ({"mirror": "file:///etc"}, r"mirror"),
+        ({"local": {"images": "a\0b"}}, r"local.images is 'a.x00b', which is no path"),
         ({"id_files": ["nowhere.txt"]}, r"id file nowhere.txt cannot be read"),
         ({"published": [{"dataset": "sample"}]}, r"published.0 lacks the key 'model'"),
     ],

@@ -24,6 +24,7 @@ from ssdbench.download import Fetched, Patience, fetch, urls_of
 from ssdbench.errors import UserError
 from ssdbench.registry import RemoteFile
 from support.server import Fault, FileServer, Request
+from support.small_disk import can_mount, small_disk
 
 QUICK = Patience(attempts=4, backoff=0.005, connect=2.0, read=0.4)
 BODY = random.Random(7).randbytes(3_000_000)
@@ -323,6 +324,19 @@ def test_a_disk_that_fills_up_is_one_sentence(server: FileServer, destination: P
     part_of(destination).symlink_to("/dev/full")
     said = refusal(row(f"{server.url}/a.zip"), destination, checksums)
     assert said.startswith(f"{destination} cannot be written: the disk is full.")
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk is mounted, which takes root")
+def test_a_small_disk_is_one_sentence_and_with_room_the_download_goes_on(
+    server: FileServer, destination: Path, checksums: Checksums, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as blind, small_disk(destination.parent, 1000):
+        blind.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1 << 40))  # filled by others later
+        said = refusal(row(f"{server.url}/a.zip"), destination, checksums)
+        assert said.startswith(f"{destination} cannot be written: the disk is full.")
+        assert not destination.exists()
+    fetch(row(f"{server.url}/a.zip"), destination, checksums, patience=QUICK)
+    assert only_right_file(destination)
 
 
 def test_a_wrong_file_in_place_is_replaced(server: FileServer, destination: Path, checksums: Checksums) -> None:

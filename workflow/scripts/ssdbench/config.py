@@ -171,7 +171,10 @@ def _timing(given: Mapping[str, Any]) -> Timing:
 def _local_paths(paths: Mapping[str, str], environment: Mapping[str, str]) -> LocalPaths:
     def resolved(key: str, variable: str) -> Path | None:
         text = paths[key] or environment.get(variable, "")
-        return Path(text).expanduser().resolve() if text else None
+        try:
+            return Path(text).expanduser().resolve() if text else None
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, a null byte
+            raise UserError(f"Configuration: local.{key} is {text!r}, which is no path: {error}.") from error
 
     return LocalPaths(
         images=resolved("images", "COCO_IMG_PATH"),
@@ -186,7 +189,7 @@ def _id_files(files: list[str]) -> dict[str, tuple[int, ...]]:
         try:
             data = Path(file).read_bytes()
             text = data.decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"Configuration: the id file {file} cannot be read: {error}.") from error
         contents[hashlib.sha256(data).hexdigest()[:8]] = tuple(read_ids(text, file))
     return contents
