@@ -95,10 +95,13 @@ _STEPS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = {
     "build_report": (
         {
             "runs": ["run0.json", "run1.json"], "detections": ["detections0.json", "detections1.json"],
-            "images": ["images.json"], "protocols": str(_ROOT / "workflow/resources/protocols.yaml"),
+            "images": ["images.json"], "sweep": [], "protocols": str(_ROOT / "workflow/resources/protocols.yaml"),
             "published": str(_ROOT / "workflow/resources/published.yaml"),
         },
-        {"json": "summary.json", "csv": "summary.csv", "markdown": "summary.md", "page": "report/index.html"},
+        {
+            "json": "summary.json", "csv": "summary.csv", "markdown": "summary.md", "sweep": "sweep.csv",
+            "page": "report/index.html",
+        },
         {"context": _CONTEXT, "code": {}, "there": {"cells": []}},
     ),
 }  # fmt: skip
