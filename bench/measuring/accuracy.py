@@ -13,13 +13,12 @@ from statistics import median
 
 from measuring.cells import Target
 from measuring.table import Measurement, Row, at_least, holds
-from measuring.workers import Result, Work, in_turn
-from ssdbench.coco import Detection, read_detections, write_detections
-from ssdbench.host import peak_rss_mb
-from ssdbench.inference import detect, detections
+from measuring.workers import Result, Work, in_turn, once
+from ssdbench.coco import Detection, ImageRecord, read_detections, write_detections
+from ssdbench.inference import Pass, run_pass
+from ssdbench.normalisation import Normalisation
 from ssdbench.pixels import load_image
 from ssdbench.postprocess import detections_of, rows_of
-from ssdbench.seen import Recorder
 
 BAR = 0.9
 _CHECKED = 16  # images whose detections are made a second time, plainly
@@ -86,29 +85,50 @@ def _rows(name: str, results: dict[str, list[Result]], cores: int, images: int) 
 
 
 def accuracy_pass(target: Target, cores: int, images: int) -> Work:
-    """The work: the pass as the rule detect_objects makes it, {seconds, peak_mb, equal}."""
+    """The work: the pass as the rule detect_objects makes it, {seconds, peak_mb, equal}; sessions are opened before."""
     records = target.records(images)
-    session, decoding = target.open(1), target.decoding
-    checked: list[Detection] = []
-    for record in records[:_CHECKED]:
-        output = session.run(load_image(target.images.folder, record, target.size, target.channel_order)[None])
-        (found,) = detections_of(output, [(record.width, record.height)], decoding)
-        checked += rows_of(record.id, found)
+    checked = once(_plainly, target, records[:_CHECKED])["rows"]
+    job = Pass(
+        target.framework,
+        target.artifact,
+        Normalisation(**target.card["normalisation"]),
+        target.card["precision"],
+        target.images.folder,
+        records,
+        target.size,
+        target.channel_order,
+        target.decoding,
+        len(records),
+    )
 
     def work() -> Result:
         with tempfile.TemporaryDirectory() as folder:
             file, plain = Path(folder, "detections.json"), Path(folder, "plain.json")
-            start = time.perf_counter()
-            recorder = Recorder(len(records))
-            found = detect(
-                session, target.images.folder, records, target.size, target.channel_order, decoding, recorder
-            )
-            write_detections(file, detections(found))
-            seconds, peak = time.perf_counter() - start, peak_rss_mb()
+            outcome = run_pass(job, cores, file)
             write_detections(plain, checked)
             first = {record.id for record in records[:_CHECKED]}
             made = Counter(row for row in read_detections(file) if row.image_id in first)
-            return {"seconds": seconds, "peak_mb": peak, "equal": made == Counter(read_detections(plain))}
+            return {
+                "seconds": outcome.seconds,
+                "peak_mb": outcome.peak_rss_mb,
+                "streams": outcome.streams,
+                "equal": made == Counter(read_detections(plain)),
+            }
+
+    return work
+
+
+def _plainly(target: Target, records: Sequence[ImageRecord]) -> Work:
+    """The work: detections one by one in a process of its own, {rows}."""
+    session = target.open(1)
+
+    def work() -> Result:
+        rows: list[Detection] = []
+        for record in records:
+            output = session.run(load_image(target.images.folder, record, target.size, target.channel_order)[None])
+            (found,) = detections_of(output, [(record.width, record.height)], target.decoding)
+            rows += rows_of(record.id, found)
+        return {"rows": rows}
 
     return work
 

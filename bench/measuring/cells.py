@@ -44,7 +44,8 @@ class Target:
 
     def open(self, threads: int) -> Session:
         """A session of so many threads."""
-        return open_session(self.framework, self.artifact, threads, Normalisation(**self.card["normalisation"]))
+        normalisation = Normalisation(**self.card["normalisation"])
+        return open_session(self.framework, self.artifact, threads, normalisation, self.card["precision"])
 
     def records(self, count: int) -> list[ImageRecord]:
         """So many image records: beyond those of the dataset the same files again, under other ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ssdbench.host import limit_pools
+from ssdbench.lifetime import end_with_parent
 
 Result = dict[str, Any]
 Work = Callable[[], Result]
@@ -24,7 +26,7 @@ class Worker:
     def __init__(self, make: Callable[..., Work], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, make, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, make, arguments, os.getpid()))
         self._process.start()
         other.close()
 
@@ -85,7 +87,8 @@ def turned(names: Iterable[str], number: int) -> list[str]:
     return listed[start:] + listed[:start]
 
 
-def _serve(connection: Connection, make: Callable[..., Work], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, make: Callable[..., Work], arguments: tuple[Any, ...], parent: int) -> None:
+    end_with_parent(parent)
     limit_pools(1)
     try:
         work = make(*arguments)

@@ -54,6 +54,7 @@ def work() -> steps.Record:
         "seconds": round(outcome.seconds, 3),
         "load_seconds": round(outcome.load_seconds, 3),
         "images_per_second": round(len(records) / outcome.seconds, 2),
+        "peak_rss_mb": outcome.peak_rss_mb,
         "cores": cores,
         "streams": outcome.streams,
         "runtime": outcome.runtime,

@@ -21,6 +21,7 @@ import psutil
 
 from ssdbench.coco import Detection, ImageList, ImageRecord, detections_text, write_detection_texts
 from ssdbench.errors import UserError
+from ssdbench.host import peak_rss_mb
 from ssdbench.nms import NmsSettings
 from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
@@ -68,7 +69,8 @@ class Outcome:
     """How a pass went.
 
     detections: how many were written. seen: what the cell saw. runtime: the facts of the session. seconds: from the
-    first image to the last; load_seconds: what opening the sessions took before that. streams: {streams, threads (of
+    first image to the last; load_seconds: what opening the sessions took before that. peak_rss_mb: the most memory of
+    this process and of those of the streams. streams: {streams, threads (of
     each), reason, images_per_second: {what was tried: its rate}}.
     """
 
@@ -77,6 +79,7 @@ class Outcome:
     runtime: dict[str, Any]
     seconds: float
     load_seconds: float
+    peak_rss_mb: float
     streams: dict[str, Any]
 
 
@@ -124,6 +127,7 @@ def run_pass(job: Pass, threads: int, path: Path) -> Outcome:
         run.runtime,
         run.ended - run.began,
         run.began - start,
+        round(peak_rss_mb() + run.streams_mb, 1),
         run.choice,
     )
 
@@ -136,6 +140,7 @@ class _Run:
         self._images = len(job.records)
         self.runtime: dict[str, Any] = {}
         self.choice: dict[str, Any] = {}
+        self.streams_mb = 0.0
         self.began = self.ended = time.perf_counter()
 
     def parts(self) -> Generator[_Part]:
@@ -210,7 +215,9 @@ class _Run:
 
     def _end(self, streams: Streams[range, _Part]) -> None:
         self.ended = time.perf_counter()
-        self.runtime = streams.describe()
+        described = streams.describe()
+        self.runtime = described["runtime"]
+        self.streams_mb = self.choice["streams"] * described["peak_rss_mb"]
 
 
 class _Stream:
@@ -244,8 +251,9 @@ class _Stream:
         return _Part(",\n".join(filter(None, texts)), count, recorder.result())
 
     def describe(self) -> dict[str, Any]:
-        """The facts of the session."""
-        return self._session.facts()
+        """{runtime: the facts of the session, peak_rss_mb}."""
+        peak = peak_rss_mb()  # before the facts, which may load the file a second time
+        return {"runtime": self._session.facts(), "peak_rss_mb": peak}
 
 
 def detect(
