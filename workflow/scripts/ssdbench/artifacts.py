@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UserError
-from ssdbench.files import read_json, sha256_file
+from ssdbench.files import read_json, sha256_path
 
 
 def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
-    """The card and the path of its model file, whose bytes are those that were checked.
+    """The card and the path of its model file (a folder for a SavedModel), whose bytes are those that were checked.
 
     Raises:
         UserError: the file is missing or another one.
@@ -18,9 +18,9 @@ def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
     card = read_json(card_path)
     path = card_path.parent / card["file"]
     remedy = f"Delete {card_path}, or run `make retry`, and it is made again."
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"The model file {path} is missing. {remedy}")
-    if sha256_file(path) != card["sha256"]:
+    if sha256_path(path) != card["sha256"]:
         raise UserError(f"The model file {path} is not the one that its card.json describes. {remedy}")
     return card, path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -93,6 +94,31 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or every file below a folder, in the order of their names."""
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def sha256_path(path: Path) -> str:
+    """The sha256 of a file, or one over the names and contents of a folder's files."""
+    if not path.is_dir():
+        return sha256_file(path)
+    return sha256_text("".join(f"{file.relative_to(path)} {sha256_file(file)}\n" for file in files_of(path)))
+
+
+def copy_path(source: Path, destination: Path) -> None:
+    """Copy a file or a folder; a folder that was there goes, and the new one appears whole."""
+    if not source.is_dir():
+        write_bytes(destination, source.read_bytes())
+        return
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as folder:
+        copy = Path(shutil.copytree(source, Path(folder) / destination.name))
+        if destination.is_dir():
+            destination.replace(Path(folder) / "old")
+        copy.replace(destination)
+
+
 def sha256_text(text: str) -> str:
     """The sha256 of the UTF-8 text as 64 hex digits."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
@@ -110,8 +136,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in files:
+        for file in files_of(path):
             found = f"{file.stat().st_size} {file.stat().st_mtime_ns}" if file.exists() else "missing"
             digest.update(f"{file} {found}\n".encode())
     return digest.hexdigest()

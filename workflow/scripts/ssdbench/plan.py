@@ -12,7 +12,7 @@ from typing import Any
 from ssdbench.availability import Availability
 from ssdbench.config import CellName, Config
 from ssdbench.errors import UserError
-from ssdbench.files import fingerprint, sha256_file, sha256_files
+from ssdbench.files import files_of, fingerprint, sha256_file, sha256_files
 from ssdbench.frameworks import artifact_of, frameworks
 from ssdbench.matrix import Cell, build_matrix
 from ssdbench.protocols import protocol
@@ -222,9 +222,9 @@ class Plan:
         return f"resources/datasets/{dataset}/calibration"
 
     def local_source(self, model: str) -> list[str]:
-        """The file of a model that lies on this machine, so that a changed file is taken anew; else nothing."""
+        """The files of a model that lies on this machine, so that a changed file is taken anew; else nothing."""
         source = self.registry.model(model).source
-        return [source.path] if source.kind == "local" else []
+        return [str(file) for file in files_of(Path(source.path))] if source.kind == "local" else []
 
     def anchor_file(self, model: str) -> list[str]:
         """The file of a model's anchors, where its row names one."""

@@ -41,7 +41,8 @@ class Source:
 
     kind `npm`: package `package` at `version`, fetched by name (`sha256` is the tarball's).
     kind `archive`: `file` is a tar.gz to download and unpack. kind `file`: `file` is one file to download.
-    kind `local`: `path` is a file on this machine. `member` is the wanted file inside what was unpacked.
+    kind `local`: `path` is a file on this machine. `member` is the wanted file inside what was unpacked. A
+    SavedModel's `path` or `member` is its folder.
     """
 
     kind: str
@@ -64,20 +65,26 @@ class Source:
 class HeadLayout:
     """Names of the nodes where a GraphDef is cut, and what its numbers mean.
 
-    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB.
+    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB. Of several nodes, the
+        one that the heads come to first: exporters resize before they normalise, or after.
     box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw.
     class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background.
     anchors: node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "": a file of the row, or the standard 1917.
     box_coder: the divisors of ty, tx, th, tw.
     """
 
-    image: str
+    image: str | tuple[str, ...]
     box_encodings: str
     class_scores: str
     anchors: str = ""
     scale: float = MOBILENET_SSD.scale
     offset: float = MOBILENET_SSD.offset
     box_coder: BoxCoder = FASTER_RCNN
+
+    @property
+    def image_nodes(self) -> tuple[str, ...]:
+        """The nodes of `image`."""
+        return (self.image,) if isinstance(self.image, str) else self.image
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,8 @@ class Expected:
 class ModelRow:
     """One published checkpoint.
 
-    format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `tflite`, `onnx`.
+    format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `saved_model` (TF2, a
+        folder), `tflite`, `onnx`.
     heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
     given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
     input, box_coder: of `tflite` and `onnx`; what the file is fed where its input is not of uint8 pixels, and the
@@ -280,12 +288,20 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
         source["file"] = _remote(source["file"])
     if "path" in source:
         path = (file.parent / source["path"]).resolve()
-        if not path.is_file():
+        if row["format"] == "saved_model":
+            if not (path / "saved_model.pb").is_file():
+                raise UserError(
+                    f"{file}: models.{name}.source.path is {source['path']}, and {path} is no folder with a "
+                    "saved_model.pb."
+                )
+        elif not path.is_file():
             raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
         source["path"] = str(path)
     heads = dict(row.get("heads", {}))
     if "box_coder" in heads:
         heads["box_coder"] = tuple(heads["box_coder"])
+    if isinstance(heads.get("image"), list):
+        heads["image"] = tuple(heads["image"])
     if "anchors" in row:
         _check_anchors_are_used(name, row, file)
     return ModelRow(

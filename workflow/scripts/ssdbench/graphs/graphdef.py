@@ -85,18 +85,22 @@ def run_graph(graph_def: GraphDef, feeds: Mapping[str, NDArray[Any]], fetches: S
     return values
 
 
-def import_outputs(graph_def: GraphDef, name: str, tensor: Any, outputs: Sequence[str], scope: str = "") -> list[Any]:
+def import_outputs(
+    graph_def: GraphDef, name: str | Sequence[str], tensor: Any, outputs: Sequence[str], scope: str = ""
+) -> list[Any]:
     """What `graph_def` makes of `tensor` in place of its node `name`: put into the graph under construction.
 
-    Only the nodes that `outputs` need come along.
+    Only the nodes that `outputs` need come along. Of several names each node is replaced, so what lies behind the
+    first on the way from the outputs does not count.
     """
     import tensorflow as tf
 
-    part = subgraph(graph_def, outputs, [name])
-    needed = any(producer(source) == name for node in part.node for source in node.input)
+    names = [name] if isinstance(name, str) else name
+    part = subgraph(graph_def, outputs, names)
+    needed = {producer(source) for node in part.node for source in node.input} & set(names)
     elements: list[Any] = tf.import_graph_def(
         part,
-        input_map={f"{name}:0": tensor} if needed else None,
+        input_map={f"{node}:0": tensor for node in needed} or None,
         return_elements=[f"{output}:0" for output in outputs],
         name=scope,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ssdbench.anchors import read_anchors, standard_anchors
 from ssdbench.errors import UserError
+from ssdbench.graphs.folding import free_batch
 from ssdbench.graphs.graphdef import import_outputs, nodes_of, run_graph, similar_names
 from ssdbench.outputs import Float32
 from ssdbench.registry import HeadLayout, ModelRow
@@ -51,24 +52,26 @@ def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path, anchors: int) ->
     import tensorflow as tf
 
     layout = head_layout(row)
-    for key in ("image", "box_encodings", "class_scores"):
+    for node in layout.image_nodes:
+        _require_node(graph_def, node, f"models.{row.name}.heads.image", source)
+    for key in ("box_encodings", "class_scores"):
         _require_node(graph_def, getattr(layout, key), f"models.{row.name}.heads.{key}", source)
     shape = [None, row.input_size, row.input_size, 3]
     with tf.Graph().as_default() as graph, _errors_of(source, "cannot be cut at its heads"):
         pixels = tf.compat.v1.placeholder(tf.uint8, shape, PIXELS)
         image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
         names = [layout.box_encodings, layout.class_scores]
-        boxes, scores = import_outputs(graph_def, layout.image, image, names, MODEL)
+        boxes, scores = import_outputs(graph_def, layout.image_nodes, image, names, MODEL)
         if boxes.shape.rank == 4:
             boxes = tf.squeeze(boxes, axis=2)
         tf.identity(boxes, BOX_ENCODINGS)
         tf.identity(scores, CLASS_SCORES)
-        result: GraphDef = graph.as_graph_def()
+        result: GraphDef = free_batch(graph.as_graph_def(), PIXELS)
     others = [node.name for node in result.node if node.op.startswith("Placeholder") and node.name != PIXELS]
     if others:
         raise UserError(
             f"{source}: the heads need the input {others[0].removeprefix(f'{MODEL}/')!r} besides "
-            f"{layout.image!r}: correct models.{row.name}.heads.image in the registry."
+            f"{' or '.join(map(repr, layout.image_nodes))}: correct models.{row.name}.heads.image in the registry."
         )
     _check_heads(result, row, source, anchors)
     return result
@@ -155,6 +158,6 @@ def _computed(graph_def: GraphDef, row: ModelRow, layout: HeadLayout) -> Any:
 
     with tf.Graph().as_default() as graph:
         image = tf.zeros([1, row.input_size, row.input_size, 3])
-        anchors = import_outputs(graph_def, layout.image, image, [layout.anchors], MODEL)[0]
+        anchors = import_outputs(graph_def, layout.image_nodes, image, [layout.anchors], MODEL)[0]
         with tf.compat.v1.Session(graph=graph) as session:
             return session.run(anchors)

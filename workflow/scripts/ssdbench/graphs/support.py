@@ -9,11 +9,8 @@ from ssdbench.registry import ModelRow
 
 def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
     """Whether the artifact is the model's own file, untouched."""
-    return row.given is not None or (row.format, graph_kind, framework) == (
-        "frozen_graph",
-        "graph",
-        "tensorflow",
-    )
+    whole = row.format in ("frozen_graph", "saved_model")
+    return row.given is not None or (whole and (graph_kind, framework) == ("graph", "tensorflow"))
 
 
 def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision: str) -> str | None:
