@@ -147,6 +147,17 @@ def test_the_download_sizes_are_those_of_the_registry() -> None:
             assert f"{file.size / 1e6:,.1f} MB" in text, file.name
 
 
+def test_the_models_are_those_of_the_registry() -> None:
+    registry = load_registry([ROOT / "workflow/resources/registry.yaml"], SCHEMAS / "registry.schema.yaml")
+    stated = {name: row for row in table("COCO", "model of the registry") for name in words(row[0]) if name[0] != "."}
+    assert set(stated) == set(registry.models)
+    for name, (_, size, ap, seen) in stated.items():
+        model = registry.model(name)
+        assert int(size) == model.input_size
+        assert {expected.AP for expected in model.expected if expected.dataset == "coco_val2017"} == {float(ap)}
+        assert (seen == "no") == ("has not seen val2017" in model.trained_on)
+
+
 def test_every_key_of_a_model_row_is_explained() -> None:
     model = read_yaml(SCHEMAS / "registry.schema.yaml")["$defs"]["model"]["properties"]
     explained = set(words(section("Add a model")))

@@ -16,8 +16,8 @@ _HARMLESS = re.compile(
     r"Assert|If|While|StatefulPartitionedCall|(TensorArray|Stack|HashTable|LookupTable(Find|Import|Size))\w*"
 )
 _OF_SAVED_MODELS = re.compile(
-    r"VarHandleOp|VarIsInitializedOp|\w*Variable(Op|V2)?|Assign|NoOp|SaveV2|RestoreV2|MergeV2Checkpoints|"
-    r"MutableHashTable\w*"
+    r"VarHandleOp|VarIsInitializedOp|DisableCopyOnRead|\w*Variable(Op|V2)?|Assign|NoOp|SaveV2|RestoreV2|"
+    r"MergeV2Checkpoints|MutableHashTable\w*"
 )
 _NOT_CALLED_STATEFUL = frozenset({"ReadFile", "MatchingFiles", "DebugIdentity", "DebugNanCount", "DebugNumericSummary"})
 
