@@ -94,7 +94,7 @@ def _lede(summary: Mapping[str, Any], is_scored: bool) -> str:
     models = words.listed([model["title"] for model in summary["models"].values()])
     places = words.listed([f"{dataset['count']} ({dataset['tag']})" for dataset in summary["datasets"]])
     settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
-    measured = ["scored by pycocotools"] if is_scored else []
+    measured = ["scored by COCO's rules"] if is_scored else []
     measured += [f"timed at {settings}{_processors(ran)}"] if settings else []
     sentence = f"{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}"
     sentence += f", {words.listed(measured)}." if measured else "."
