@@ -277,11 +277,14 @@ def scenarios(faults: int, rng: random.Random, downloads: Downloads) -> list[tup
 
 
 def table(results: Sequence[Result], head: str) -> str:
-    """The results as a Markdown table."""
+    """The results as a Markdown table; kinds of one fault (`download: cut`) share a row."""
     rows = []
-    for fault in sorted({result.fault for result in results}):
-        outcomes = [result.outcome for result in results if result.fault == fault]
-        rows.append((fault, len(outcomes), *(outcomes.count(one) for one in ("survived", "reported", "lost"))))
+    for fault in sorted({result.fault.split(":")[0] for result in results}):
+        own = [result for result in results if result.fault.split(":")[0] == fault]
+        kinds = ", ".join(sorted({result.fault.split(": ")[1] for result in own if ":" in result.fault}))
+        outcomes = [result.outcome for result in own]
+        counts = (outcomes.count(one) for one in ("survived", "reported", "lost"))
+        rows.append((f"{fault}: {kinds}" if kinds else fault, len(own), *counts))
     total = ("**all**", *(sum(row[column] for row in rows) for column in range(1, 5)))
     lines = [f"| {name} | " + " | ".join(map(str, counts)) + " |" for name, *counts in [*rows, total]]
     return "\n".join(

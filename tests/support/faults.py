@@ -182,7 +182,7 @@ class Run:
         return False
 
 
-@dataclass
+@dataclass(eq=False)
 class Kill:
     """One kill. outcome: `survived` (the runs went on to the end by themselves), `reported` (a run ended with exit
     code 1 and said so; a retry made it good), or `lost`."""
@@ -233,8 +233,9 @@ class Chain:
 
     def _reported(self, hit: list[Kill], output: str) -> None:
         said = "Error in rule" in output or "of the cells failed" in output
-        # A killed child's record may be reported by a later run than the one it was killed in.
-        felt = [kill for kill in hit or self.kills if kill.victim != "snakemake" and kill.outcome == "survived"]
+        # A killed child leaves a failed record, which may be reported by a later run than the one it was killed in.
+        felt = [kill for kill in self.kills if kill.victim == "child" or (kill in hit and kill.victim == "job")]
+        felt = [kill for kill in felt or self.kills if kill.victim != "snakemake" and kill.outcome == "survived"]
         if not felt:
             self._lost(f"a run failed that was not hit: {output[-600:]}")
         for kill in felt:
