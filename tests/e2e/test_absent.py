@@ -86,7 +86,7 @@ def test_what_asks_for_something_else_gets_no_report(robbed: Project) -> None:
 def test_a_model_that_cannot_be_fetched_fails_its_cells_and_the_rest_stands(robbed: Project, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "models: {far: {title: Far, source: {kind: file, file: {name: far.onnx, urls: ['http://127.0.0.1:9/far.onnx'], "
-        f"size: 10, sha256: {'0' * 64}}}}}, format: onnx, given: [heads, fp32], licence: none, trained_on: nothing, "
+        f"size: 10, sha256: '{'0' * 64}'}}}}, format: onnx, given: [heads, fp32], licence: none, trained_on: nothing, "
         "input_size: 300}}"
     )
     config = {
