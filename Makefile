@@ -46,7 +46,7 @@ bench: .venv/run.stamp  ## measure this project against its own bars: writes ben
 # Two workers for the tests that take seconds; the slow ones use all cores by themselves.
 QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 30 min)
+test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (40 to 60 min)
 	$(QUICK_TESTS)
 	$(BIN)/python -m pytest -m slow
 
