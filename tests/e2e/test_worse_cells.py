@@ -313,7 +313,7 @@ def diagnose(healthy: Project, coco_sample: CocoSample, tmp_path: Path) -> Calla
             },
             {"diagnosis": tmp_path / "diagnosis.json"},
             {"nms": NMS, "expected": expected, "versions": {}},
-            {"framework": "onnxruntime", "protocol": "heads"},
+            {"framework": "onnxruntime", "precision": "fp32", "protocol": "heads"},
         )
         record: dict[str, Any] = json.loads((tmp_path / "diagnosis.json").read_text())
         return record
