@@ -14,7 +14,8 @@ from statistics import median
 from measuring.cells import Target
 from measuring.table import Measurement, Row, at_least, holds
 from measuring.workers import Result, Work, in_turn, once
-from ssdbench.coco import Detection, ImageRecord, read_detections, write_detections
+from ssdbench.coco import ImageRecord
+from ssdbench.detections import Detection, read_detections, write_detections
 from ssdbench.inference import Pass, run_pass
 from ssdbench.normalisation import Normalisation
 from ssdbench.pixels import load_image

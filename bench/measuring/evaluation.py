@@ -14,7 +14,8 @@ import numpy as np
 
 from measuring.table import Measurement, at_least, holds
 from measuring.workers import Result, Work, in_turn
-from ssdbench.coco import Detection, read_annotations, read_detections, write_detections
+from ssdbench.coco import read_annotations
+from ssdbench.detections import Detection, read_detections, write_detections
 from ssdbench.evaluation import METRICS, coco_metrics
 from ssdbench.files import write_json
 

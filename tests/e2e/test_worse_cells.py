@@ -24,15 +24,8 @@ from e2e.conftest import LOCAL
 from ssdbench.artifacts import open_artifact
 from ssdbench.bootstrap import compare, draw, from_record
 from ssdbench.causes import usual_causes
-from ssdbench.coco import (
-    Detection,
-    Detections,
-    ImageRecord,
-    read_annotations,
-    read_detections,
-    read_image_list,
-    write_detections,
-)
+from ssdbench.coco import ImageRecord, read_annotations, read_image_list
+from ssdbench.detections import Detection, Detections, read_detections, write_detections
 from ssdbench.diagnosis import ExpectedAP, Run, explain_low, images_to_try, run_changed
 from ssdbench.files import read_json
 from ssdbench.host import host_facts, int8_saturates

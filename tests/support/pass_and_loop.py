@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ssdbench import inference
 from ssdbench.artifacts import open_artifact
-from ssdbench.coco import read_annotations, write_detections
+from ssdbench.coco import read_annotations
+from ssdbench.detections import write_detections
 from ssdbench.files import sha256_file
 from ssdbench.host import limit_pools
 from ssdbench.inference import Pass, detect, detections, head_decoding, run_pass

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco import Annotation, Annotations, Category, Detection, ImageRecord
+from ssdbench.coco import Annotation, Annotations, Category, ImageRecord
+from ssdbench.detections import Detection
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "tidecv.json"
 CELLS = ("tensorflow/fp32", "tflite/int8")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ssdbench import bootstrap
 from ssdbench.bootstrap import METRICS, Draws, Interval, compare, draw, verdict
-from ssdbench.coco import Annotation, Annotations, Detection, Detections, read_annotations
+from ssdbench.coco import Annotation, Annotations, read_annotations
+from ssdbench.detections import Detection, Detections
 from ssdbench.matching import match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 

@@ -22,7 +22,7 @@ from ssdbench.causes import (
     try_causes,
     usual_causes,
 )
-from ssdbench.coco import Detection, write_detections
+from ssdbench.detections import Detection, write_detections
 from ssdbench.evaluation import evaluate
 from ssdbench.pixels import resize_image
 from ssdbench.postprocess import Found, rows_of

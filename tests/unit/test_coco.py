@@ -16,15 +16,13 @@ from ssdbench.coco import (
     Annotation,
     Annotations,
     Category,
-    Detection,
     ImageList,
     ImageRecord,
     read_annotations,
-    read_detections,
     read_image_list,
-    write_detections,
     write_image_list,
 )
+from ssdbench.detections import Detection, read_detections, write_detections
 from ssdbench.errors import UserError
 
 VALID: dict[str, Any] = {

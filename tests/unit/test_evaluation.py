@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssdbench.coco import Detection, read_annotations, write_detections
+from ssdbench.coco import read_annotations
+from ssdbench.detections import Detection, write_detections
 from ssdbench.errors import UserError
 from ssdbench.evaluation import METRICS, evaluate
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from conftest import ROOT
 from ssdbench.checksums import Checksums
-from ssdbench.coco import read_annotations, read_detections, read_image_list
+from ssdbench.coco import read_annotations, read_image_list
+from ssdbench.detections import read_detections
 from ssdbench.documents import read_yaml
 from ssdbench.errors import UserError
 from ssdbench.graphs.source import load_graph

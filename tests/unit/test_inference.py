@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ssdbench import inference
-from ssdbench.coco import ImageRecord, read_detections, write_detections
+from ssdbench.coco import ImageRecord
+from ssdbench.detections import read_detections, write_detections
 from ssdbench.errors import UserError
 from ssdbench.inference import Outcome, Pass, detect, detections, run_pass
 from ssdbench.nms import NmsSettings

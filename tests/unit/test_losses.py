@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from ssdbench.coco import Annotation, Annotations, Category, Detection, Detections, ImageRecord
+from ssdbench.coco import Annotation, Annotations, Category, ImageRecord
+from ssdbench.detections import Detection, Detections
 from ssdbench.losses import ObjectScores, image_disagreements, image_losses
 from ssdbench.per_image import found_by_image
 from ssdbench.postprocess import Found

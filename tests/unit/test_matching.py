@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ssdbench.coco import Annotation, Annotations, Detection, Detections, read_annotations
+from ssdbench.coco import Annotation, Annotations, read_annotations
+from ssdbench.detections import Detection, Detections
 from ssdbench.matching import Matches, match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssdbench.anchors import standard_anchors
-from ssdbench.coco import Detections
+from ssdbench.detections import Detections
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.outputs import Heads

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from ssdbench.coco import Detections, read_annotations, write_detections
+from ssdbench.coco import read_annotations
+from ssdbench.detections import Detections, write_detections
 from ssdbench.evaluation import evaluate
 from ssdbench.parts import evaluate_parts
 from ssdbench.tags import read_ids

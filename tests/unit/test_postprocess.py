@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ssdbench.coco import Detection
+from ssdbench.detections import Detection
 from ssdbench.errors import UserError
 from ssdbench.nms import NmsSettings
 from ssdbench.outputs import Finished, Heads

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdbench.coco import Detection, ImageList, ImageRecord, join_detections, write_detections, write_image_list
+from ssdbench.coco import ImageList, ImageRecord, write_image_list
+from ssdbench.detections import Detection, join_detections, write_detections
 from ssdbench.errors import UserError
 from ssdbench.outputs import Finished, Heads
 from ssdbench.seen import Recorder, join_seen, write_seen

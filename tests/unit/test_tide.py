@@ -9,16 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.coco import (
-    Annotation,
-    Annotations,
-    Category,
-    Detection,
-    Detections,
-    ImageRecord,
-    read_annotations,
-    read_detections,
-)
+from ssdbench.coco import Annotation, Annotations, Category, ImageRecord, read_annotations
+from ssdbench.detections import Detection, Detections, read_detections
 from ssdbench.tide import ERRORS, TideErrors, tide_errors
 from support import tidecv_figures
 from support.real_detections import CELLS, figures_of_tidecv, real_detections, real_truth

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
-from ssdbench.coco import read_annotations, read_detections, read_image_list
+from ssdbench.coco import read_annotations, read_image_list
+from ssdbench.detections import read_detections
 from ssdbench.files import read_json
 from ssdbench.losses import image_disagreements, image_losses
 from ssdbench.parity import ladder_of

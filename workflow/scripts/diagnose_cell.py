@@ -8,7 +8,8 @@ from typing import Any
 from ssdbench import diagnosis, steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.causes import FoundByImage, usual_causes
-from ssdbench.coco import ImageList, ImageRecord, read_annotations, read_detections, read_image_list
+from ssdbench.coco import ImageList, ImageRecord, read_annotations, read_image_list
+from ssdbench.detections import read_detections
 from ssdbench.diagnosis import ExpectedAP, Explanation
 from ssdbench.files import read_json
 from ssdbench.host import host_facts, int8_saturates, limit_pools

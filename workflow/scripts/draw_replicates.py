@@ -5,7 +5,8 @@ from typing import Any
 
 from ssdbench import steps
 from ssdbench.bootstrap import draw, to_record
-from ssdbench.coco import read_annotations, read_detections, read_image_list
+from ssdbench.coco import read_annotations, read_image_list
+from ssdbench.detections import read_detections
 from ssdbench.matching import match
 
 snakemake: Any  # given by the rule

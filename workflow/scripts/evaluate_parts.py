@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
-from ssdbench.coco import read_annotations, read_detections, read_image_list
+from ssdbench.coco import read_annotations, read_image_list
+from ssdbench.detections import read_detections
 from ssdbench.files import sha256_file
 from ssdbench.parts import evaluate_parts
 from ssdbench.tags import read_ids

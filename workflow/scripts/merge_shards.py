@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench import steps
-from ssdbench.coco import join_detections, read_image_list, write_detections
+from ssdbench.coco import read_image_list
+from ssdbench.detections import join_detections, write_detections
 from ssdbench.files import read_json
 from ssdbench.seen import Recorder, join_seen, read_seen, write_seen
 from ssdbench.shards import check_complete, merged_record

@@ -24,7 +24,8 @@ from tabulate import tabulate
 
 from ssdbench import inference
 from ssdbench.anchors import read_anchors, standard_anchors
-from ssdbench.coco import ImageRecord, read_annotations, write_detections
+from ssdbench.coco import ImageRecord, read_annotations
+from ssdbench.detections import write_detections
 from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation import METRICS, evaluate
 from ssdbench.files import read_json

@@ -28,7 +28,8 @@ from ssdbench.causes import (
     try_causes,
     usual_causes,
 )
-from ssdbench.coco import Annotations, Detections, ImageRecord
+from ssdbench.coco import Annotations, ImageRecord
+from ssdbench.detections import Detections
 from ssdbench.matching import match
 from ssdbench.pixels import ChannelOrder, decode_image, read_image, resize_image
 from ssdbench.postprocess import Found, HeadDecoding, detections_of, rows_of

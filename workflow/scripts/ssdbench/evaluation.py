@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.coco import Annotation, Annotations, Detection, Detections, read_annotations, read_detections
+from ssdbench.coco import Annotation, Annotations, read_annotations
+from ssdbench.detections import Detection, Detections, read_detections
 from ssdbench.errors import UserError
 from ssdbench.matching import coco_rules, match
 from ssdbench.precision import average_precisions, parts_of

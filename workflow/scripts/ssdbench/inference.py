@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ssdbench.coco import Detection, ImageList, ImageRecord, detections_text, write_detection_texts
+from ssdbench.coco import ImageList, ImageRecord
+from ssdbench.detections import Detection, detections_text, write_detection_texts
 from ssdbench.errors import UserError
 from ssdbench.host import peak_rss_mb
 from ssdbench.nms import NmsSettings

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotations, Detections
+from ssdbench.coco import Annotations
+from ssdbench.detections import Detections
 from ssdbench.outputs import Int64
 
 Bool = NDArray[np.bool_]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ssdbench.bootstrap import METRICS, Draws, draw
-from ssdbench.coco import Annotations, Detections, ImageRecord
+from ssdbench.coco import Annotations, ImageRecord
+from ssdbench.detections import Detections
 from ssdbench.images import coco_id
 from ssdbench.matching import match
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotation, Detections
+from ssdbench.coco import Annotation
+from ssdbench.detections import Detections
 from ssdbench.outputs import Int64
 from ssdbench.postprocess import Found
 

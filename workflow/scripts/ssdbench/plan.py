@@ -9,16 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ssdbench.availability import Availability
 from ssdbench.config import CellName, Config
-from ssdbench.errors import UserError
-from ssdbench.files import files_of, fingerprint, sha256_file, sha256_files
+from ssdbench.files import files_of, fingerprint
 from ssdbench.frameworks import artifact_of, frameworks
-from ssdbench.matrix import Cell, build_matrix
+from ssdbench.matrix import Cell
 from ssdbench.protocols import protocol
 from ssdbench.registry import DatasetRow, Expected, HeldOut, Registry
 from ssdbench.settings import Setting
-from ssdbench.tags import Tag
 
 SAMPLE_IMAGES = 96  # of the embedded sample
 
@@ -395,74 +392,3 @@ class Plan:
 
     def _row(self, name: CellName) -> Cell:
         return next(cell for cell in self.cells if cell.name == name)
-
-
-def make_plan(
-    config: Config,
-    registry: Registry,
-    sample_files: Sequence[Path],
-    published_expected: Mapping[CellName, Expected],
-    unavailable: Availability,
-) -> Plan:
-    """Build the matrix and check that the dataset `local` has its paths.
-
-    Args:
-        config: the configuration.
-        registry: the rows.
-        sample_files: the files that determine the embedded sample.
-        published_expected: what published rows let cells expect.
-        unavailable: why this machine cannot run a framework at a precision.
-
-    Raises:
-        UserError: a row is not in the registry, or a dataset's files are missing.
-    """
-    cells = tuple(build_matrix(config, registry, unavailable))
-    rows = {tag.name: registry.dataset(tag.name) for tag in config.tags.values()}
-    if any(row.kind == "local" for row in rows.values()):
-        _check_local(config)
-    for tag in config.tags.values():
-        _check_count(tag, rows[tag.name], config)
-    candidates = {name: _candidates(row, config, sample_files) for name, row in rows.items()}
-    return Plan(config, registry, cells, candidates, published_expected)
-
-
-def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -> str:
-    if row.kind == "local":
-        return fingerprint([config.local.calibration] if config.local.calibration else [])
-    if row.calibration is None:
-        return sha256_files(sample_files)
-    if not row.calibration.names.is_file():
-        raise UserError(
-            f"The dataset {row.name} draws its calibration images from the list {row.calibration.names}, "
-            "which is not a file; correct calibration.names in its registry row."
-        )
-    return sha256_file(row.calibration.names)
-
-
-def _check_count(tag: Tag, row: DatasetRow, config: Config) -> None:
-    """What is known of a dataset's size beforehand is not left to a job to find out."""
-    if row.images is not None and tag.count > row.images.count:
-        raise UserError(
-            f"The dataset tag {tag.text} asks for {tag.count} images, but {tag.name} has {row.images.count}; "
-            f"ask for at most {row.images.count}."
-        )
-    if tag.rule == "ids" and tag.ids not in config.id_files:
-        raise UserError(
-            f"The dataset tag {tag.text} names an id file by its sha256, but no file under `id_files` has "
-            f"a sha256 that starts with {tag.ids}."
-        )
-
-
-def _check_local(config: Config) -> None:
-    images, annotations, calibration = config.local.images, config.local.annotations, config.local.calibration
-    if images is None:
-        raise UserError(
-            "The dataset local needs a folder of images: set local.images in the configuration or COCO_IMG_PATH in the "
-            "environment."
-        )
-    if not images.is_dir():
-        raise UserError(f"local.images (or COCO_IMG_PATH) is {images}, which is no folder of images.")
-    if annotations is not None and not annotations.is_file():
-        raise UserError(f"local.annotations (or COCO_ANNO_PATH) is {annotations}, which is no COCO instances JSON.")
-    if calibration is not None and not calibration.is_dir():
-        raise UserError(f"local.calibration (or COCO_CALIB_PATH) is {calibration}, which is no folder.")

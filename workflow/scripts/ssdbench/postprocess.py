@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssdbench.boxes import Float64, to_pixels
-from ssdbench.coco import Detection
+from ssdbench.detections import Detection
 from ssdbench.errors import UserError
 from ssdbench.nms import NOT_FINITE, NmsSettings, suppress
 from ssdbench.outputs import Finished, Float32, Heads, Int64

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.boxes import Float64
-from ssdbench.coco import Annotations, Detections
+from ssdbench.coco import Annotations
+from ssdbench.detections import Detections
 from ssdbench.outputs import Float32, Int64
 from ssdbench.per_image import Truths, found_by_image, matches, overlaps, same_class, truths_by_image
 from ssdbench.postprocess import Found

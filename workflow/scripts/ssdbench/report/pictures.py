@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.coco import ImageRecord, read_detections, read_without_outlines
+from ssdbench.coco import ImageRecord, read_without_outlines
+from ssdbench.detections import read_detections
 from ssdbench.errors import UserError
 from ssdbench.outputs import UInt8
 from ssdbench.pixels import decode_image, read_image
