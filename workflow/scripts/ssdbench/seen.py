@@ -6,7 +6,9 @@ From two such files and the detections comes the parity ladder, without running 
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,13 @@ from ssdbench.outputs import Finished, Float32, Heads, Int64, UInt8
 
 _MOST_IMAGES = 32  # whose heads are kept
 _MOST_BYTES = 32 << 20  # of heads, unless those of one image are more
+
+
+# What numpy, zipfile and zlib raise on spoilt bytes; RuntimeError: a method of packing, or a password, that they lack.
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def read_seen(path: Path) -> SeenCell:
     try:
         with np.load(path, allow_pickle=False) as file:
             return SeenCell(**{name: file[name] for name in SeenCell.__dataclass_fields__})
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{path} cannot be read as what a cell saw. Delete it, and its cell is run again.") from error
 
 
