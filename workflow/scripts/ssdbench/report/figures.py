@@ -115,10 +115,7 @@ def scatter(rows: Sequence[Row], series: Mapping[str, int], canvas: Canvas) -> d
     decimals = 3 if y_ticks[1] - y_ticks[0] < 0.0099 else 2
     on_line = f" On the Pareto line: {listed([cell_name(row) for row in front])}." if len(points) > 1 and front else ""
     return {
-        "width": canvas.width,
-        "height": canvas.height,
-        "font": canvas.font,
-        "plot": {"left": plot.left, "top": plot.top, "right": plot.right, "bottom": plot.bottom},
+        **_frame(canvas, plot),
         "x_ticks": [{"at": x_of(tick), "text": f"{tick:g}"} for tick in x_ticks],
         "y_ticks": [{"at": y_of(tick), "text": f"{tick:.{decimals}f}"} for tick in y_ticks],
         "x_most": x_ticks[-1],
@@ -170,10 +167,7 @@ def settings_figure(rows: Sequence[Row], best: Mapping[str, str], series: int, c
     ]
     _place_labels(marks, [], plot, canvas)
     return {
-        "width": canvas.width,
-        "height": canvas.height,
-        "font": canvas.font,
-        "plot": {"left": plot.left, "top": plot.top, "right": plot.right, "bottom": plot.bottom},
+        **_frame(canvas, plot),
         "x_ticks": [{"at": x_of(tick), "text": f"{tick:g}"} for tick in x_ticks],
         "y_ticks": [{"at": y_of(tick), "text": f"{tick:g}"} for tick in y_ticks],
         "marks": marks,
@@ -224,6 +218,16 @@ def _steps(corners: Sequence[tuple[float, float]], right: float) -> str:
     if not corners:
         return ""
     return f"M{corners[0][0]} {corners[0][1]}" + "".join(f"H{x}V{y}" for x, y in corners[1:]) + f"H{right}"
+
+
+def _frame(canvas: Canvas, plot: _Box) -> dict[str, Any]:
+    """Size and lettering of a figure, and where its plot lies."""
+    return {
+        "width": canvas.width,
+        "height": canvas.height,
+        "font": canvas.font,
+        "plot": {"left": plot.left, "top": plot.top, "right": plot.right, "bottom": plot.bottom},
+    }
 
 
 def _ticks(low: float, high: float) -> list[float]:
