@@ -29,8 +29,9 @@ def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision
         return None
     if framework == "tensorflow" and made:
         return f"TensorFlow runs the frozen graph in {' and '.join(made)} only; {precision} is what TFLite is for"
-    there_are = f"there are {', '.join(made)}" if made else "there is none"
-    return f"{framework} runs no {precision} artifact of graph kind {graph_kind}; {there_are}"
+    if not made:
+        return f"{framework} runs no graph of kind {graph_kind}"
+    return f"{framework} runs graphs of kind {graph_kind} in {' and '.join(made)} only"
 
 
 def batch_reason(row: ModelRow, graph_kind: str, framework: str, batch: int) -> str | None:
