@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,11 +10,17 @@ from pathlib import Path
 from conftest import ROOT
 
 
+def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as on a terminal, also where another make runs the tests: it would hand its own words on."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", *arguments], cwd=folder, env=inherited, capture_output=True, text=True)
+
+
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "envs").mkdir()
     (folder / "envs" / "requirements.txt").touch()
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+    return start(folder, *arguments)
 
 
 def test_without_a_python_that_fits_nothing_is_made_and_a_sentence_says_so(tmp_path: Path) -> None:
@@ -43,7 +50,7 @@ def test_a_run_that_ends_badly_is_followed_by_a_report_over_what_exists_and_fail
 
     options = "--configfile mine.yaml --profile profiles/slurm --config dataset=local"
     words = ["CONFIG=mine.yaml", "PROFILE=profiles/slurm", "ARGS=--config dataset=local"]
-    done = subprocess.run(["make", "run", *words], cwd=tmp_path, capture_output=True, text=True)
+    done = start(tmp_path, "run", *words)
 
     assert done.returncode != 0
     assert done.stdout.splitlines() == [
