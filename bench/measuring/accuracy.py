@@ -93,7 +93,7 @@ def accuracy_pass(target: Target, cores: int, images: int) -> Work:
         target.framework,
         target.artifact,
         Normalisation(**target.card["normalisation"]),
-        target.card["precision"],
+        target.precision,
         target.images.folder,
         records,
         target.size,

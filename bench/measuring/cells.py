@@ -30,6 +30,7 @@ class Target:
 
     name: str
     framework: str
+    precision: str
     artifact: Path
     card: dict[str, Any]
     size: int
@@ -45,7 +46,7 @@ class Target:
     def open(self, threads: int) -> Session:
         """A session of so many threads."""
         normalisation = Normalisation(**self.card["normalisation"])
-        return open_session(self.framework, self.artifact, threads, normalisation, self.card["precision"])
+        return open_session(self.framework, self.artifact, threads, normalisation, self.precision)
 
     def records(self, count: int) -> list[ImageRecord]:
         """So many image records: beyond those of the dataset the same files again, under other ids."""
@@ -85,6 +86,7 @@ def prepare(only: Sequence[str] = ()) -> list[Target]:
             Target(
                 name=f"{cell.framework} {cell.precision}",
                 framework=cell.framework,
+                precision=cell.precision,
                 artifact=artifact,
                 card=card,
                 size=how.input_size or card["input_size"],

@@ -97,7 +97,9 @@ def join_seen(parts: Sequence[SeenCell]) -> SeenCell:
 
 def pixel_hash(pixels: UInt8) -> str:
     """sha256 in hex of network pixels and their shape."""
-    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{pixels.shape}".encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
 
 
 def spread(count: int, most: int) -> list[int]:
