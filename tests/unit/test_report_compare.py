@@ -3,13 +3,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import re
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,45 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import ROOT
-from ssdbench.bootstrap import Draws, to_record
+from ssdbench.bootstrap import Draws
 from ssdbench.bootstrap import compare as compare_draws
 from ssdbench.report.compare import Measured, compare_ap, compare_latency, compare_results
 from ssdbench.report.compare_page import describe_comparison, render_comparison
 from ssdbench.report.words import CELL_WORDS
-from support.report_cells import FP32, make_run, unready
+from support.compared_cells import CPU_ID, altered, make_cell, make_draws, timed
+from support.report_cells import unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>\x1b[2J"
-CPU_ID = "cpu family 25 model 1 stepping 1 microcode 0x1"
-
-
-def make_draws(ap: float, *, spread: float = 0.01, shift: float = 0.0, images: int = 20, **changes: Any) -> Draws:
-    """Replicates around an AP; those of two cells differ by `shift`, give or take half the spread."""
-    noise = np.random.default_rng(1).normal(0, spread, (200, 5)) + shift
-    own = np.random.default_rng(int(1e6 * ap)).normal(0, spread / 2, (200, 5))
-    draws = Draws(np.arange(images), 0, np.full(5, ap), ap + noise + own)
-    return replace(draws, **changes)
-
-
-def timed(run: dict[str, Any], p50: float = 10.0, spread: float = 0.02, **changes: Any) -> dict[str, Any]:
-    """The run with the median and the range of its rounds, and a processor."""
-    ends = {"latency_p50_low_ms": p50 * (1 - spread), "latency_p50_high_ms": p50 * (1 + spread)}
-    host = {"cpu": "Example CPU", "cpu_id": CPU_ID, "governor": "performance"}
-    run["timing"] = {**run["timing"], "latency_p50_ms": p50, **ends, "host": host, **changes}
-    return run
-
-
-def make_cell(ap: float = FP32[0], *, detections: str = "", **words: Any) -> Measured:
-    """A cell with everything that a comparison needs."""
-    run = timed(make_run(scores=(ap, *FP32[1:]), **words))
-    run["provenance"] = {**run["provenance"], "images_sha256": "i" * 64, "annotations_sha256": "a" * 64}
-    images = {number: f"sha{number}" for number in range(20)}
-    return Measured(run, images, detections or f"detections at {ap}", make_draws(ap))
-
-
-def altered(cell: Measured, part: str, **changes: Any) -> Measured:
-    """The cell with other facts in one part of its run.json."""
-    return replace(cell, run={**cell.run, part: {**cell.run[part], **changes}})
 
 
 def cells(*measured: Measured) -> dict[tuple[str, ...], Measured]:
@@ -339,103 +304,3 @@ def test_a_moved_figure_says_in_which_direction() -> None:
 def test_a_latency_that_is_not_valid_is_struck_through() -> None:
     page = page_of(cells(make_cell()), cells(altered(make_cell(), "timing", timing_valid=False)))
     assert page.count("<s>10.0</s>") == 1
-
-
-# The script
-
-
-def write_cell(folder: Path, cell: Measured) -> Path:
-    """The cell's files as a run leaves them; returns its folder."""
-    words = cell.run["cell"]
-    place = folder.joinpath(*(words[word] for word in CELL_WORDS))
-    place.mkdir(parents=True)
-    (place / "run.json").write_text(json.dumps(cell.run))
-    (place / "detections.json").write_text(json.dumps(cell.detections_sha256))
-    if cell.draws is not None:
-        (place / "replicates.json").write_text(json.dumps({"status": "ok", **to_record(cell.draws)}))
-    if cell.images is not None:
-        images = [
-            {"id": number, "file_name": f"{number}.jpg", "width": 1, "height": 1, "sha256": sha256}
-            for number, sha256 in cell.images.items()
-        ]
-        facts = {"tag": words["dataset"], "dataset": "local", "folder": "x", "annotations": None, "notes": []}
-        listed = {**facts, "annotations_sha256": "", "images": images}
-        (folder / words["dataset"] / "images.json").write_text(json.dumps(listed))
-    return place
-
-
-def compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    script = ROOT / "workflow/scripts/compare_results.py"
-    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Two results folders with two cells each, of which one moved."""
-    for name, ap in (("before", 0.30), ("after", 0.28)):
-        write_cell(tmp_path / name, make_cell(ap))
-        write_cell(tmp_path / name, make_cell(0.29, framework="tflite", precision="int8"))
-    return tmp_path / "before", tmp_path / "after"
-
-
-def test_the_script_prints_the_verdict_and_writes_the_page(folders: tuple[Path, Path]) -> None:
-    before, after = folders
-    done = compare(before, after)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "AP: 1 cell moved beyond noise, 1 cell has identical detections." in done.stdout
-    page = after / "compare-with-before" / "index.html"
-    assert done.stdout.splitlines()[-1] == str(page)
-    assert "1 cell moved beyond noise" in page.read_text()
-
-
-def test_a_folder_with_itself_and_the_folders_of_one_tag(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    before, after = folders
-    same = compare(before, before, "-o", tmp_path / "out" / "same.html")
-    assert same.returncode == 0 and "AP: nothing moved beyond noise" in same.stdout
-    assert "Nothing else that was recorded differs." in same.stdout
-    assert (tmp_path / "out" / "same.html").is_file() and not (before / "compare-with-before").exists()
-    tag = compare(before / "local", after / "local")
-    assert "AP: 1 cell moved beyond noise" in tag.stdout
-    assert (after / "local" / "compare-with-local" / "index.html").is_file()
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "sentence"),
-    [
-        ("run.json", "{", "is not JSON"),
-        ("run.json", "[1]", "is not the record of a cell. Delete it, so that it is made again."),
-        ("run.json", '{"status": "ok", "cell": {"model": "x"}}', "is not the record of a cell"),
-        ("replicates.json", '{"status": "ok"}', "does not hold replicates. Delete it, so that they are drawn again."),
-        ("../../../../images.json", "{}", "is not an image list"),
-    ],
-)
-def test_a_broken_file_is_named(file: str, content: str, sentence: str, folders: tuple[Path, Path]) -> None:
-    before, after = folders
-    (after / "local/ssdlite_mobilenet_v2/heads/tflite/int8" / file).write_text(content)
-    done = compare(before, after)
-    assert done.returncode == 1 and sentence in done.stderr and Path(file).name in done.stderr
-    assert len(done.stderr.splitlines()) == 1 and not done.stdout
-
-
-def test_folders_that_cannot_be_compared_get_one_sentence(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    before, after = folders
-    (tmp_path / "empty").mkdir()
-    write_cell(tmp_path / "other", make_cell(dataset="local-first10"))
-    shutil.copytree(before / "local", before / "copy")
-    for arguments, sentence in (
-        ((tmp_path / "missing", after), "missing is not a folder."),
-        ((after, tmp_path / "empty"), "empty holds no run.json of a cell."),
-        ((after, tmp_path / "other"), "have no cell in common, so there is nothing to compare."),
-        ((after, before), "before holds local/ssdlite_mobilenet_v2/heads/tensorflow/fp32 twice"),
-        ((after, ""), "Give two results folders"),
-        ((after, after, "-o", after / "local/images.json/index.html"), "cannot be written"),
-    ):
-        done = compare(*arguments)
-        assert done.returncode == 1 and sentence in done.stderr, arguments
-        assert len(done.stderr.splitlines()) == 1
-
-
-def test_help_says_what_moved_means() -> None:
-    done = compare("-h")
-    assert done.returncode == 0
-    assert "leaves out 0" in done.stdout and "compare-with-<name of A>" in " ".join(done.stdout.split())

@@ -98,7 +98,7 @@ def join_seen(parts: Sequence[SeenCell]) -> SeenCell:
 def pixel_hash(pixels: UInt8) -> str:
     """sha256 in hex of network pixels and their shape."""
     digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
