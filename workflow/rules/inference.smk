@@ -95,6 +95,7 @@ rule time_inference:
         nms=nms_of,
         versions=runtime_versions,
         seconds=PLAN.config.timing.seconds,
+        attempts=PLAN.config.timing.attempts,
     script:
         "../scripts/time_inference.py"
 

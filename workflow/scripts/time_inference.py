@@ -7,7 +7,7 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
-from ssdbench.disturbances import ATTEMPTS, measure_undisturbed
+from ssdbench.disturbances import measure_undisturbed
 from ssdbench.errors import Unsupported
 from ssdbench.files import sha256_files
 from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
@@ -70,6 +70,7 @@ def work() -> steps.Record:
     }
 
 
+ATTEMPTS = int(snakemake.params.attempts)
 LIMITS = steps.job_limits(snakemake.resources, attempts=ATTEMPTS)
 
 
@@ -85,7 +86,7 @@ def timed() -> steps.Record:
             f"The setting {SETTING.name} keeps {SETTING.cores} threads at work, but this machine lets a job use "
             f"{available:g} cores. Set timing.threads or timing.streams lower."
         )
-    return measure_undisturbed(attempt)
+    return measure_undisturbed(attempt, ATTEMPTS)
 
 
 def round_facts() -> steps.Record:

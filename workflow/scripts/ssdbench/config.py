@@ -42,13 +42,15 @@ class LocalPaths:
 
 @dataclass(frozen=True)
 class Timing:
-    """How latency is measured: batches, intra-op threads, streams; rounds in fresh processes, least seconds a round."""
+    """How latency is measured: batches, intra-op threads, streams; rounds in fresh processes, least seconds a
+    round, and how often a disturbed round is measured at most."""
 
     batches: tuple[int, ...]
     threads: tuple[int, ...]
     streams: tuple[int, ...]
     rounds: int
     seconds: float
+    attempts: int
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -164,7 +166,10 @@ def _timing(given: Mapping[str, Any]) -> Timing:
     lists = ("batches", "threads", "streams")
     numbers = {key: given[key] if isinstance(given[key], list) else [given[key]] for key in lists}
     return Timing(
-        **{key: tuple(map(int, of)) for key, of in numbers.items()}, rounds=given["rounds"], seconds=given["seconds"]
+        **{key: tuple(map(int, of)) for key, of in numbers.items()},
+        rounds=given["rounds"],
+        seconds=given["seconds"],
+        attempts=given["attempts"],
     )
 
 

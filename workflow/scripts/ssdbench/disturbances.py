@@ -41,8 +41,8 @@ _MEDIANS = 0.08
 # More than this above the threads asked for is a pool of another size, not bookkeeping.
 _CORES_TOLERANCE = 0.2
 
-# A round is measured at most so often, where it is disturbed: after a pause in which short work of others can end.
-ATTEMPTS, _PAUSE_SECONDS = 3, 3.0
+# Before a disturbed round is measured again: short work of others can end.
+_PAUSE_SECONDS = 3.0
 
 Measured = dict[str, Any]
 
@@ -73,8 +73,10 @@ def disturbances(measured: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def measure_undisturbed(measure: Callable[[], Measured], pause: Callable[[float], None] = time.sleep) -> Measured:
-    """Measure a round, and where it was disturbed measure it anew after a pause, at most twice.
+def measure_undisturbed(
+    measure: Callable[[], Measured], most: int, pause: Callable[[float], None] = time.sleep
+) -> Measured:
+    """Measure a round, and where it was disturbed measure it anew after a pause, at most `most` times in all.
 
     Returns:
         the first undisturbed measurement, else the last, with its `disturbances`, and `attempts`: what disturbed
@@ -88,7 +90,7 @@ def measure_undisturbed(measure: Callable[[], Measured], pause: Callable[[float]
         attempts.append({"disturbances": found, "latency_p50_ms": median})
         level = logging.WARNING if found else logging.INFO
         _LOG.log(level, "Attempt %d, median %g ms: %s.", len(attempts), median, "; ".join(found) or "undisturbed")
-        if not found or len(attempts) >= ATTEMPTS:
+        if not found or len(attempts) >= most:
             return {**measured, "disturbances": found, "attempts": attempts}
         _LOG.warning("Measuring again in %g s.", _PAUSE_SECONDS)
         pause(_PAUSE_SECONDS)
