@@ -43,15 +43,16 @@ compare: .venv/run.stamp  ## set two result folders side by side: make compare A
 bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 15 min, nothing else running)
 	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
 
-# Two workers for the tests that take seconds; the slow ones use all cores by themselves.
-QUICK_TESTS := $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+TESTS := $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (40 to 60 min)
-	$(QUICK_TESTS)
-	$(BIN)/python -m pytest -m slow
+	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
+	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
+	$(TESTS) -m alone
 
 test-quick: .venv/test.stamp lint  ## the tests that take seconds (under 2 min)
-	$(QUICK_TESTS)
+	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
 
 soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what became of them (about 40 min, needs root)
 	$(BIN)/python tests/soak.py $(ARGS)

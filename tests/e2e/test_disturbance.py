@@ -14,7 +14,7 @@ import pytest
 from conftest import CocoSample
 from support.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 CELLS = [f"local/ssdlite_mobilenet_v2/heads/{framework}/fp32" for framework in ("onnxruntime", "tflite")]
 CONFIG: dict[str, Any] = {"dataset": "local", "timing": {"rounds": 3, "seconds": 1}}
 
