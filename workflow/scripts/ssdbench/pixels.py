@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,7 +42,8 @@ def read_image(path: Path, sha256: str = "") -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
+            # By its size: a read of as much as there may be would set aside so much memory first.
+            data = file.read(min(os.fstat(file.fileno()).st_size, _MAX_FILE_BYTES) + 1)
     except FileNotFoundError as error:
         raise UserError(f"Image {path} does not exist. Restore it, or make the image list again.") from error
     except OSError as error:

@@ -105,12 +105,16 @@ class Session(ABC):
             )
         output = self.infer(pixels)
         arrays = (output.encodings, output.scores) if isinstance(output, Heads) else (output.boxes, output.scores)
-        bad = sum(array.size - int(np.count_nonzero(np.isfinite(array))) for array in arrays)
-        if bad:
-            raise UserError(
-                f"{self.path} returned NaN or infinite values ({bad} of {sum(a.size for a in arrays)}). "
-                "The file is damaged or its conversion overflowed: make it again."
-            )
+        # A sum is finite only where all its parts are, and is had sooner than a look at each of them.
+        with np.errstate(invalid="ignore", over="ignore"):
+            is_finite = all(np.isfinite(array.sum()) for array in arrays)
+        if not is_finite:
+            bad = sum(array.size - int(np.count_nonzero(np.isfinite(array))) for array in arrays)
+            if bad:
+                raise UserError(
+                    f"{self.path} returned NaN or infinite values ({bad} of {sum(a.size for a in arrays)}). "
+                    "The file is damaged or its conversion overflowed: make it again."
+                )
         return output
 
 
