@@ -46,7 +46,7 @@ bench: .venv/run.stamp  ## measure this project against its own bars: writes ben
 TESTS := $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 37 min)
+test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 36 min)
 	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
 	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
 	$(TESTS) -m alone

@@ -22,6 +22,12 @@ CONFIG: dict[str, Any] = {"dataset": "local", "timing": {"rounds": 3, "seconds":
 RUNS = 6
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A working copy in which nothing has been run: two cells are all that is needed."""
+    return Project.copy_to(tmp_path_factory.mktemp("disturbance") / "project")
+
+
 def timed(project: Project, coco_sample: CocoSample, results: str) -> list[dict[str, Any]]:
     """What timing.json says of each cell, timed anew into a results folder of its own."""
     done = project.run(
