@@ -44,10 +44,10 @@ bench: .venv/run.stamp  ## measure this project against its own bars: writes ben
 	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
 
 TESTS := $(BIN)/python -m pytest
+# A file's tests share what it has run, so files and not tests go to the two workers.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-test: .venv/test.stamp lint  ## every test, the whole workflow on real images included (about 36 min)
-	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
+test: test-quick  ## every test, the whole workflow on real images included (about 36 min)
 	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
 	$(TESTS) -m alone
 

@@ -72,7 +72,4 @@ def page(measurements: Sequence[Measurement], machine: str, command: str, day: s
 def _shown(row: Row) -> str:
     if row.value is None:
         return "equal" if row.reached else "not equal"
-    shown = f"{row.value:.2f}"
-    if not row.reached and f"{float(shown):g}" in row.bar.split():  # 0.899 is not the 0.9 that is wanted
-        shown = f"{row.value:.3f}"
-    return f"{shown}{f' {row.unit}' if row.unit else ''}"
+    return f"{row.value:#.3g}{f' {row.unit}' if row.unit else ''}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,18 @@ from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, ma
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
 _RUNGS = ("pixels", "heads", "boxes", "ap")
 _COUNTS = {"images": 130, "confident_anchors": 900, "cell_boxes": 13000, "reference_boxes": 13000}
+
+
+def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = None, **context: Any) -> str:
+    return render_page(build_summary(runs, make_context(**context)), [make_picture()] if pictures is None else pictures)
+
+
+def section(page: str, name: str) -> str:
+    return re.findall(rf'<section id="{name}".*?</section>', page, re.DOTALL)[0]
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
 
 
 def make_parity(precision: str, departure: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ def test_a_row_says_whether_its_bar_is_reached_and_why_not() -> None:
     missed = at_most("time", 1.3, 1.25, "many jobs")
     assert (missed.reached, missed.why) == (False, "many jobs")
 
-    rows = [missed, holds("metrics", True), at_least("just missed", 0.898, 0.9)]
+    rows = [missed, holds("metrics", True), at_least("just missed", 0.8983, 0.9)]
     text = page([Measurement("Part", "How.", rows, {})], "2 cores", "bench", "2026-01-01")
 
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]

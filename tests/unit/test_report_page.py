@@ -13,7 +13,17 @@ import pytest
 from ssdbench.report.page import render_page
 from ssdbench.report.summary import build_summary
 from support.report_cells import COLLECTOR, HOST, KEPT, LOST, judged, make_context, make_picture, make_run, unready
-from support.report_pages import HOSTILE, PAGES, make_diagnosis, make_expected, make_parity, usual_cells, with_rounds
+from support.report_pages import (
+    HOSTILE,
+    PAGES,
+    make_diagnosis,
+    make_expected,
+    make_parity,
+    page_of,
+    section,
+    text_of,
+    usual_cells,
+)
 
 LOADS = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
 
@@ -37,10 +47,6 @@ class Elements(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-def page_of(runs: list[dict[str, Any]], pictures: list[dict[str, Any]] | None = None, **context: Any) -> str:
-    return render_page(build_summary(runs, make_context(**context)), [make_picture()] if pictures is None else pictures)
 
 
 def matrix() -> list[dict[str, Any]]:
@@ -153,14 +159,6 @@ def test_the_status_says_that_a_timing_is_not_valid() -> None:
     assert ["timing not valid" in row for row in rows] == [False, False, False, False, True]
 
 
-def test_the_spread_of_the_rounds_stands_beside_the_median() -> None:
-    single = make_run("tflite")
-    single["timing"]["per_round"] = single["timing"]["per_round"][:1]
-    page = page_of([make_run(p50=20.0), single])
-    assert re.search(r'<td class="number" data-value="1\.33\d*">18\.0 to 24\.0</td>', page)
-    assert 'title="one round only"' in page
-
-
 def test_each_group_has_a_table_of_its_own() -> None:
     page = page_of([make_run(), make_run(protocol="graph"), make_run("tflite", protocol="graph")])
     tables = re.findall(r"<table>\s*<caption id=\"g\d-caption\">.*?</table>", page, re.DOTALL)
@@ -178,14 +176,6 @@ def test_tables_have_captions_and_headings_with_a_scope() -> None:
     assert set(named) <= set(ids)
 
 
-def section(page: str, name: str) -> str:
-    return re.findall(rf'<section id="{name}".*?</section>', page, re.DOTALL)[0]
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_links_within_the_page_lead_somewhere(name: str) -> None:
     elements = Elements(PAGES[name]())
@@ -198,46 +188,6 @@ def test_the_verdict_comes_first_and_provenance_late() -> None:
     order = [attributes["id"] for attributes in Elements(PAGES["usual"]()).all("section")]
     wanted = ["results", "speed", "causes", "classes", "pictures", "timing", "size", "environment", "reading"]
     assert [name for name in order if name in wanted] == wanted
-
-
-def test_each_stage_has_the_percentiles_that_were_stated() -> None:
-    run = with_rounds(make_run(p50=10.0), 1.0, 1.1)
-    del run["timing"]["stages"]["decode"]["p99"]
-    (stages,) = re.findall(r'<table class="stages">.*?</table>', page_of([run]), re.DOTALL)
-    (row,) = re.findall(r"<tr class=.*?</tr>", stages, re.DOTALL)
-    cells = [text_of(cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]
-    assert cells == [
-        "2.10p90 2.35", "0.40p90 0.45p99 0.64", "10.0p90 11.2p99 16.0", "0.90p90 1.01p99 1.44",
-        "13.4p90 15.0p99 21.4", "40.0", "120",
-    ]  # fmt: skip
-    assert "batch 1 with 1 thread and 1 stream" in stages
-
-
-def test_settings_that_differ_stand_beside_their_cells() -> None:
-    other = with_rounds(make_run("tflite"), 1.0)
-    other["timing"]["setting"] = "b1-t4-s1"
-    (stages,) = re.findall(
-        r'<table class="stages">.*?</table>', page_of([with_rounds(make_run(), 1.0), other]), re.DOTALL
-    )
-    assert "TFLite fp32<small>batch 1 with 4 threads and 1 stream</small>" in stages
-    assert "batch 1" not in stages[: stages.index("<thead>")]
-
-
-def test_a_disturbed_round_says_how_often_it_was_measured_and_what_was_left() -> None:
-    timing = section(PAGES["usual"](), "timing")
-    assert "TFLite int8, round 1: disturbed and measured again, 2 times in all; the last time undisturbed." in timing
-    assert (
-        "ONNX Runtime fp16, round 2: disturbed and measured again, 3 times in all; the last time other work kept 1.2 "
-        "cores busy while this was timed."
-    ) in timing
-
-
-def test_rounds_are_drawn_on_one_scale() -> None:
-    page = page_of([with_rounds(make_run(p50=10.0), 1.0, 1.2), with_rounds(make_run("tflite", p50=40.0), 1.0)])
-    drawn = re.findall(r'<svg class="rounds.*?</svg>', page, re.DOTALL)
-    # p99 is 1.6 times p50: the slower cell's ends at 200.
-    assert [re.findall(r'cx="([\d.]+)"', svg) for svg in drawn] == [["31.2", "37.5"], ["125.0"]]
-    assert 'd="M125.0 16H200.0' in drawn[1]
 
 
 def test_troubles_come_before_other_notes() -> None:

@@ -1,7 +1,7 @@
 """The accuracy pass: each image of a list through an artifact, and its detections to a file.
 
-The pass has so many cores. A stream for each (a process of one thread that decodes, runs and post-processes one image
-after the other) keeps all of them at work; one session with all cores sometimes beats that, and a long pass tries it.
+The pass has so many cores. A stream for each (a process of one thread that decodes, runs and post-processes a few
+images at a time) keeps all of them at work; one session with all cores sometimes beats that, and a long pass tries it.
 Whichever does the work, the same bytes are written.
 """
 
@@ -34,11 +34,10 @@ from ssdbench.runtimes.base import Session
 from ssdbench.seen import Recorder, SeenCell, join_seen
 from ssdbench.streams import Streams
 
-# Images that go through each stage together where one thread does it all: what a stage needs stays in the core's
-# caches. Against all stages image by image, a pass of an int8 network takes a twentieth less core time.
-_IMAGES_OF_A_BLOCK = 8
-# Images that are handed out at once: to a stream, and to one session with all cores.
-_IMAGES_OF_A_STREAM = _IMAGES_OF_A_BLOCK
+# Images that a stream is handed at once, and that go through each stage together where one thread does it all: what a
+# stage needs stays in the core's caches. Against all stages image by image, a pass of an int8 network takes a twentieth
+# less core time.
+_IMAGES_OF_A_STREAM = 8
 _IMAGES_OF_ONE_SESSION = 32
 # One session with all cores is tried for a second where the rest of the pass takes this long: else it would cost more
 # than it could bring.
@@ -311,8 +310,8 @@ def detect(
         return record, found
 
     if not ahead:
-        for start in range(0, len(records), _IMAGES_OF_A_BLOCK):
-            block = records[start : start + _IMAGES_OF_A_BLOCK]
+        for start in range(0, len(records), _IMAGES_OF_A_STREAM):
+            block = records[start : start + _IMAGES_OF_A_STREAM]
             loaded = [(record, load_image(folder, record, size, channel_order)) for record in block]
             yield from map(finish, list(outputs(loaded)))
         return

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssdbench.errors import UserError
 from ssdbench.normalisation import Normalisation
-from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.outputs import Finished, Float32, Heads, UInt8
 
 GraphKind = Literal["heads", "graph"]
 Shape = tuple[int | None, ...]
@@ -105,17 +105,21 @@ class Session(ABC):
             )
         output = self.infer(pixels)
         arrays = (output.encodings, output.scores) if isinstance(output, Heads) else (output.boxes, output.scores)
-        # A sum is finite only where all its parts are, and is had sooner than a look at each of them.
-        with np.errstate(invalid="ignore", over="ignore"):
-            is_finite = all(np.isfinite(array.sum()) for array in arrays)
-        if not is_finite:
-            bad = sum(array.size - int(np.count_nonzero(np.isfinite(array))) for array in arrays)
-            if bad:
-                raise UserError(
-                    f"{self.path} returned NaN or infinite values ({bad} of {sum(a.size for a in arrays)}). "
-                    "The file is damaged or its conversion overflowed: make it again."
-                )
+        bad = sum(map(_not_finite, arrays))
+        if bad:
+            raise UserError(
+                f"{self.path} returned NaN or infinite values ({bad} of {sum(a.size for a in arrays)}). "
+                "The file is damaged or its conversion overflowed: make it again."
+            )
         return output
+
+
+def _not_finite(array: Float32) -> int:
+    """How many numbers are NaN or infinite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(array.sum()):  # only where all its parts are, and sooner known than by a look at each
+            return 0
+    return array.size - int(np.count_nonzero(np.isfinite(array)))
 
 
 def input_form(
