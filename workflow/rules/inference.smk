@@ -95,7 +95,7 @@ rule time_inference:
         nms=nms_of,
         versions=runtime_versions,
         seconds=PLAN.config.timing.seconds,
-        attempts=PLAN.config.timing.attempts,
+        patience=PLAN.config.timing.patience,
     script:
         "../scripts/time_inference.py"
 

@@ -35,13 +35,13 @@ from ssdbench.inference import detections
 from ssdbench.nms import NmsSettings
 from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.outputs import UInt8
+from ssdbench.percentiles import percentiles
 from ssdbench.pixels import load_images
 from ssdbench.postprocess import Found, HeadDecoding, detections_of
 from ssdbench.progress import Progress
 from ssdbench.registry import FASTER_RCNN
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
-from ssdbench.timing import percentiles
 
 ALIASES = {"tf": "tensorflow", "ort": "onnxruntime", "ov": "openvino"}
 ANY_SIZE = 300  # for graphs that resize by themselves

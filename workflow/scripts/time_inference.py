@@ -7,7 +7,6 @@ from typing import Any
 from ssdbench import steps
 from ssdbench.artifacts import check_processor, open_artifact
 from ssdbench.coco import ImageRecord, read_image_list
-from ssdbench.disturbances import measure_undisturbed
 from ssdbench.errors import Unsupported
 from ssdbench.files import sha256_files
 from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
@@ -56,7 +55,9 @@ def work() -> steps.Record:
         preloaded,
         lambda image: resize_image(image, size, how.channel_order),
         postprocess,
+        host,
         seconds=snakemake.params.seconds,
+        patience=snakemake.params.patience,
         batch=SETTING.batch,
     )
     code = sha256_files([*snakemake.input.code, *snakemake.input.runtime])
@@ -70,12 +71,7 @@ def work() -> steps.Record:
     }
 
 
-ATTEMPTS = int(snakemake.params.attempts)
-LIMITS = steps.job_limits(snakemake.resources, attempts=ATTEMPTS)
-
-
-def attempt() -> steps.Record:
-    return steps.in_child(work, LIMITS, "The timing")
+LIMITS = steps.job_limits(snakemake.resources)
 
 
 def timed() -> steps.Record:
@@ -86,7 +82,7 @@ def timed() -> steps.Record:
             f"The setting {SETTING.name} keeps {SETTING.cores} threads at work, but this machine lets a job use "
             f"{available:g} cores. Set timing.threads or timing.streams lower."
         )
-    return measure_undisturbed(attempt, ATTEMPTS)
+    return steps.in_child(work, LIMITS, "The timing")
 
 
 def round_facts() -> steps.Record:

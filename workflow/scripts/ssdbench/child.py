@@ -50,18 +50,17 @@ class Limits:
     attempts_left: int = 0
 
 
-def job_limits(resources: Mapping[str, Any], attempts: int = 1) -> Limits:
+def job_limits(resources: Mapping[str, Any]) -> Limits:
     """The limits that follow from a job's resources.
 
     Args:
         resources: `runtime` in minutes; `mem_mb` and `attempts_left` where they are set. A cluster profile sets
             `attempts_left`; without it a job is not started again.
-        attempts: so often a child is started within the job.
     """
     memory = resources.get("mem_mb")
     return Limits(
         memory_mb=None if memory is None else max(float(memory) - _RESERVE_MB, float(memory) / 2),
-        seconds=60 * float(resources["runtime"]) * _TIME_SHARE / attempts,
+        seconds=60 * float(resources["runtime"]) * _TIME_SHARE,
         attempts_left=int(resources.get("attempts_left", 0)),
     )
 

@@ -43,14 +43,14 @@ class LocalPaths:
 @dataclass(frozen=True)
 class Timing:
     """How latency is measured: batches, intra-op threads, streams; rounds in fresh processes, least seconds a
-    round, and how often a disturbed round is measured at most."""
+    round, and up to how many times that where other work disturbs it."""
 
     batches: tuple[int, ...]
     threads: tuple[int, ...]
     streams: tuple[int, ...]
     rounds: int
     seconds: float
-    attempts: int
+    patience: float
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -169,7 +169,7 @@ def _timing(given: Mapping[str, Any]) -> Timing:
         **{key: tuple(map(int, of)) for key, of in numbers.items()},
         rounds=given["rounds"],
         seconds=given["seconds"],
-        attempts=given["attempts"],
+        patience=float(given["patience"]),
     )
 
 

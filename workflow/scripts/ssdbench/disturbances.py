@@ -1,16 +1,15 @@
-"""What speaks against a timing: what disturbed its rounds, each with a figure and a limit, and drift between them."""
+"""What speaks against a timing: what disturbed its stretches, each with a figure and a limit, and drift of rounds."""
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
-from ssdbench.timing import QUERIES_NEEDED, percentiles
-
-_LOG = logging.getLogger(__name__)
+from ssdbench.percentiles import percentiles
+from ssdbench.stretches import Stretch, pace_ms, seconds_of, used_samples
 
 # The limits lie between what was seen in quiet rounds and in disturbed ones: some 200 rounds of five cells in fresh
 # processes, on two cores of a virtual machine, beside nothing, busy loops and copying of memory.
@@ -31,9 +30,11 @@ _STEAL = 0.05
 # Cores held back by the container. Without need of a limit it is exactly 0; one thread under a limit of 0.7 has 0.22.
 _THROTTLED = 0.01
 
-# By how much the reference workload may change: six frames of three quiet rounds lay up to 5 % apart. Once the machine
-# turned slower by itself: it took 13 % longer then, and the network 10 %.
-_FRAMES = 0.06
+# By how much the reference workload may be above its quickest, and its median in a round above that of another round.
+# Quiet frames lie up to 4 % above the quickest. Where a neighbour came and went on the other half of the core (it
+# takes half as long again then), the median network call of TFLite over 15 to 20 s was 17.6 ms once and 15.4 once, its
+# p90 22.8 and 22.3; between frames within this limit it was 14.9 both times, its p90 16.6 and 16.3.
+_SLOWER = 0.06
 
 # By how much the medians of the rounds may lie apart: up to 3 % in three quiet rounds, 6 % over an hour.
 _MEDIANS = 0.08
@@ -41,59 +42,87 @@ _MEDIANS = 0.08
 # More than this above the threads asked for is a pool of another size, not bookkeeping.
 _CORES_TOLERANCE = 0.2
 
-# Before a disturbed round is measured again: short work of others can end.
-_PAUSE_SECONDS = 3.0
+_SENTENCES = {
+    "other": "other work kept {:.2f} cores busy",
+    "held_up": "its threads were ready but without a core for {:.0%} of the time",
+    "steal": "the hypervisor took away {:.2f} cores",
+    "throttled": "the container's CPU limit held back {:.2f} cores",
+    "heat": "the processor slowed itself for heat, {:g} times",
+    "slower": "the reference workload took {:.0%} longer than at its quickest",
+}
 
-Measured = dict[str, Any]
 
+@dataclass(frozen=True)
+class Machine:
+    """The cores a timing runs on and its threads.
 
-def disturbances(measured: Mapping[str, Any]) -> list[str]:
-    """What disturbed a round, as far as the round itself can tell: a sentence for each, none where it was quiet.
-
-    measured: a round that is `ok`, or an attempt at one.
+    cores: of the machine. available: those that this process may use. threads: asked for, of all streams together.
+    at_work: those that really work.
     """
-    load = measured["load"]
-    said = []
-    if load["other_cores"] > min(_OTHER_SHARE * measured["host"]["cores"], _OTHER_MOST):
-        said.append(f"other work kept {load['other_cores']:.2f} cores busy while this was timed")
-    if (held_up := _held_up(measured)) > _HELD_UP:
-        said.append(f"its threads were ready but without a core for {_percent(held_up)} of the time")
-    if load["steal_cores"] > _STEAL:
-        said.append(f"the hypervisor took away {load['steal_cores']:.2f} cores while this was timed")
-    if load.get("throttled_cores", 0.0) > _THROTTLED:
-        said.append(f"the container's CPU limit held back {load['throttled_cores']:.2f} cores while this was timed")
-    if load.get("heat_throttles", 0):
-        said.append(
-            f"the processor slowed itself for heat while this was timed (counted {load['heat_throttles']:g} times)"
-        )
-    before, after = (measured["reference_ms"][when] for when in ("before", "after"))
-    if max(before, after) > (1 + _FRAMES) * min(before, after):
-        slower, other = ("after", "before") if after > before else ("before", "after")
-        said.append(f"the reference workload took {_longer(before, after)} longer {slower} the timing than {other}")
-    return said
+
+    cores: int
+    available: float
+    threads: int
+    at_work: int
+
+    @classmethod
+    def of(cls, host: Mapping[str, Any], threads: int, at_work: int) -> Machine:
+        """From `host_facts`."""
+        available = min(host["cores_available"], host.get("cpu_limit", math.inf))
+        return cls(host["cores"], float(available), threads, at_work)
 
 
-def measure_undisturbed(
-    measure: Callable[[], Measured], most: int, pause: Callable[[float], None] = time.sleep
-) -> Measured:
-    """Measure a round, and where it was disturbed measure it anew after a pause, at most `most` times in all.
+def found_in(stretches: Sequence[Stretch], machine: Machine) -> list[dict[str, float]]:
+    """What disturbed each stretch of a round: {kind: figure}, empty where it was quiet.
 
-    Returns:
-        the first undisturbed measurement, else the last, with its `disturbances`, and `attempts`: what disturbed
-        each of them and its median, [{disturbances, latency_p50_ms}].
+    A stretch beside which the reference workload was slow is one where it was slower than in the round's best frame.
     """
-    attempts: list[dict[str, Any]] = []
-    while True:
-        measured = measure()
-        found = disturbances(measured)
-        median = percentiles(measured["samples_ms"]["network"])["p50"]
-        attempts.append({"disturbances": found, "latency_p50_ms": median})
-        level = logging.WARNING if found else logging.INFO
-        _LOG.log(level, "Attempt %d, median %g ms: %s.", len(attempts), median, "; ".join(found) or "undisturbed")
-        if not found or len(attempts) >= most:
-            return {**measured, "disturbances": found, "attempts": attempts}
-        _LOG.warning("Measuring again in %g s.", _PAUSE_SECONDS)
-        pause(_PAUSE_SECONDS)
+    quickest = min(ms for stretch in stretches for ms in stretch.reference_ms)
+    return [_found(stretch, machine) | _slowness(stretch, quickest) for stretch in stretches]
+
+
+def in_words(stretches: Sequence[Stretch], found: Sequence[Mapping[str, float]]) -> list[str]:
+    """A sentence for each kind of disturbance in a round, the longest first: its median figure, and for how long."""
+    lasted = {
+        kind: [(what[kind], stretch.seconds) for stretch, what in zip(stretches, found, strict=True) if kind in what]
+        for kind in _SENTENCES
+    }
+    seconds = {kind: sum(own for _, own in entries) for kind, entries in lasted.items() if entries}
+    return [
+        f"{_spaced(_SENTENCES[kind].format(median(figure for figure, _ in lasted[kind])))} for {seconds[kind]:.1f} s"
+        for kind in sorted(seconds, key=lambda kind: -seconds[kind])
+    ]
+
+
+def _found(stretch: Stretch, machine: Machine) -> dict[str, float]:
+    """By what the kernel counted."""
+    load = stretch.load
+    figures = {
+        "other": (load["other_cores"], min(_OTHER_SHARE * machine.cores, _OTHER_MOST)),
+        "held_up": (_held_up(load, machine), _HELD_UP),
+        "steal": (load["steal_cores"], _STEAL),
+        "throttled": (load.get("throttled_cores", 0.0), _THROTTLED),
+        "heat": (load.get("heat_throttles", 0.0), 0.0),
+    }
+    return {kind: round(figure, 3) for kind, (figure, limit) in figures.items() if figure > limit}
+
+
+def _slowness(stretch: Stretch, quickest: float) -> dict[str, float]:
+    slower = max(stretch.reference_ms) / quickest - 1
+    return {"slower": round(slower, 3)} if slower > _SLOWER else {}
+
+
+def _held_up(load: Mapping[str, float], machine: Machine) -> float:
+    """Of the time of the threads asked for, the share that they were ready and had no core; 0 where unknown.
+
+    Only as far as they were not at work: TensorFlow hands a call from thread to thread, of which one may wait while
+    the other works, and that costs nothing. More threads than cores wait for each other: there other work is
+    to blame only for as long as it went on.
+    """
+    held_up = min(load.get("waiting_cores", 0.0), max(0.0, machine.threads - load["own_cores"]))
+    if machine.at_work > machine.available:
+        held_up = min(held_up, load["other_cores"])
+    return held_up / machine.threads
 
 
 def doubts(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -102,73 +131,61 @@ def doubts(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
     for r in rounds:
         if r["status"] != "ok":
             reasons.append(f"round {r['round']} {r['status']}: {r['reason']}")
-        elif said := [*r["disturbances"], *_not_as_asked(r)]:
+        elif said := [*_too_disturbed(r), *_not_as_asked(r)]:
             reasons.append(f"round {r['round']}: {', '.join(said)}")
     return reasons + _drift([r for r in rounds if r["status"] == "ok"])
 
 
+def _too_disturbed(done: Mapping[str, Any]) -> list[str]:
+    if done["is_undisturbed"]:
+        return []
+    quiet = [s for s in done["stretches"] if not s["disturbances"]]
+    queries = sum(sum(s["queries"]) for s in quiet)
+    return [
+        f"undisturbed for only {seconds_of(quiet):.1f} of {done['seconds']:.1f} s ({queries} queries)",
+        *done["disturbances"],
+    ]
+
+
 def _not_as_asked(done: Mapping[str, Any]) -> list[str]:
     """What is wrong with a round itself, and would be again."""
-    threads = done["threads"] * done["streams"]
-    runtime, available = done["runtime"], _available_cores(done)
+    threads, runtime = done["threads"] * done["streams"], done["runtime"]
+    machine = Machine.of(done["host"], threads, runtime["threads_at_work"])
     said = []
     if runtime["cores_used"] > threads + _CORES_TOLERANCE:
         said.append(f"{runtime['cores_used']:g} cores at work where {threads} were asked for")
-    if available < threads:
-        said.append(f"{threads} threads on {available:g} available cores")
+    if machine.available < threads:
+        said.append(f"{threads} threads on {machine.available:g} available cores")
     # A small graph may leave some of a stream's threads without work, but not all but one.
-    if runtime["threads_at_work"] < done["streams"] * min(done["threads"], 2):
-        at_work = runtime["threads_at_work"]
-        said.append(f"{at_work} {'thread' if at_work == 1 else 'threads'} at work where {threads} were asked for")
-    if done["queries"] < QUERIES_NEEDED["p90"]:
-        said.append(f"{done['queries']} queries, {QUERIES_NEEDED['p90']} are needed")
+    if machine.at_work < done["streams"] * min(done["threads"], 2):
+        at_work = f"{machine.at_work} {'thread' if machine.at_work == 1 else 'threads'}"
+        said.append(f"{at_work} at work where {threads} were asked for")
     return said
 
 
 def _drift(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
     """How far the machine and the latency moved between rounds that nothing else disturbed."""
-    calm = [r for r in rounds if not r["disturbances"]]
+    calm = [r for r in rounds if r["is_undisturbed"]]
     if not calm:
         return []
     said = []
-    quietest = min(min(r["reference_ms"].values()) for r in rounds)
-    for r in calm:
-        slowest = max(r["reference_ms"].values())
-        if slowest > (1 + _FRAMES) * quietest:
+    paces = [pace_ms(r) for r in calm]
+    for r, pace in zip(calm, paces, strict=True):
+        if pace > (1 + _SLOWER) * min(paces):
             said.append(
                 f"round {r['round']}: the machine was slower, the reference workload took "
-                f"{_longer(quietest, slowest)} longer than at its quietest"
+                f"{_longer(min(paces), pace)} longer than in its quickest round"
             )
-    medians = [percentiles(r["samples_ms"]["network"])["p50"] for r in calm]
+    medians = [percentiles(used_samples(r)["network"])["p50"] for r in calm]
     low, high = min(medians), max(medians)
     if high > (1 + _MEDIANS) * low:
         said.append(f"the medians of the rounds lie {_longer(low, high)} apart, from {low:.3g} to {high:.3g} ms")
     return said
 
 
-def _held_up(done: Mapping[str, Any]) -> float:
-    """Of the time of the threads asked for, the share that they were ready and had no core; 0 where unknown.
-
-    Only as far as they were not at work: TensorFlow hands a call from thread to thread, of which one may wait while
-    the other works, and that costs nothing. More threads than cores wait for each other: there other work is
-    to blame only for as long as it went on.
-    """
-    load, threads = done["load"], done["threads"] * done["streams"]
-    held_up = min(load.get("waiting_cores", 0.0), max(0.0, threads - load["own_cores"]))
-    if done["runtime"]["threads_at_work"] > _available_cores(done):
-        held_up = min(held_up, load["other_cores"])
-    return float(held_up / threads)
-
-
-def _available_cores(done: Mapping[str, Any]) -> float:
-    host = done["host"]
-    return float(min(host["cores_available"], host.get("cpu_limit", math.inf)))
-
-
 def _longer(one: float, another: float) -> str:
-    low, high = sorted((one, another))
-    return _percent(high / low - 1)
+    return _spaced(f"{another / one - 1:.0%}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _spaced(percentage: str) -> str:
+    return percentage.replace("%", " %")

@@ -7,8 +7,10 @@ from statistics import median
 from typing import Any
 
 from ssdbench.disturbances import doubts
-from ssdbench.timing import QUERIES_NEEDED, STAGES, percentiles
+from ssdbench.percentiles import QUERIES_NEEDED, percentiles
+from ssdbench.stretches import pace_ms, seconds_of, used, used_samples
 
+_OF_ROUNDS = ("throughput_ips", "load_ms", "first_call_ms", "reference_ms")
 # What `watch_threads` saw: it differs from round to round.
 _WATCHED = ("cores_used", "threads_seen", "threads_at_work")
 
@@ -16,12 +18,13 @@ _WATCHED = ("cores_used", "threads_seen", "threads_at_work")
 def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the rounds of one setting say together: the content of timing.json.
 
-    A figure is the median over rounds of what each round that is `ok` gives by itself. Rounds last equally long,
+    A figure is the median over rounds of what each round that is `ok` gives by itself, from its undisturbed stretches
+    where these are enough. Rounds last equally long,
     so pooled samples would be mostly those of the fast rounds. A percentile comes from the rounds that carry
     it, and is null where none does; the network's are `latency_*`, with the lowest and the highest median of the
-    rounds. Throughput is images over the wall time of the timed queries, in one stream from encoded image to
-    detections. Peak memory is the largest. `reference_ms` is the median over all frames of the reference
-    workload. `timing_reason` says all that speaks against the timing. `per_round` keeps what each round gave.
+    rounds. Throughput is images over the time of their queries, in one stream from encoded image to
+    detections. Peak memory is the largest. `reference_ms` is that of the reference workload, as for a figure.
+    `timing_reason` says all that speaks against the timing. `per_round` keeps what each round gave.
     `host`, `runtime`, `versions` and `code_sha256` are the rounds' own; where rounds differ, a list of the different
     ones. With no round `ok` the status and reason are those of the first that failed, and there are no numbers.
     """
@@ -33,7 +36,7 @@ def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not done:
         verdict = {"timing_valid": False, "timing_reason": first["reason"]}
         return {key: first[key] for key in ("status", "reason", "log")} | setting | verdict
-    stated = [{name: percentiles(r["samples_ms"][name]) for name in (*STAGES, "end_to_end")} for r in done]
+    stated = [{name: percentiles(times) for name, times in used_samples(r).items()} for r in done]
     stages = {name: _median_percentiles([own[name] for own in stated]) for name in stated[0]}
     per_round = [_round_facts(r, own) for r, own in zip(done, stated, strict=True)]
     medians = [r["latency_p50_ms"] for r in per_round]
@@ -43,13 +46,12 @@ def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "reason": "",
         "log": done[0]["log"],
         **setting,
-        "queries": sum(r["queries"] for r in done),
+        "queries": sum(r["queries"] for r in per_round),
         **_latencies(stages),
         "latency_p50_low_ms": min(medians),
         "latency_p50_high_ms": max(medians),
-        **{key: _median(r[key] for r in per_round) for key in ("throughput_ips", "load_ms", "first_call_ms")},
+        **{key: _median(r[key] for r in per_round) for key in _OF_ROUNDS},
         "peak_rss_mb": max(r["peak_rss_mb"] for r in done),
-        "reference_ms": _median(ms for r in done for ms in r["reference_ms"].values()),
         "timing_valid": not reasons,
         "timing_reason": "; ".join(reasons),
         "stages": stages,
@@ -61,16 +63,21 @@ def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _round_facts(done: Mapping[str, Any], stages: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """What one round gave by itself, and what it says of the machine meanwhile."""
+    """What one round gave by itself, and what it says of the machine meanwhile. `left_out_s`: disturbed seconds."""
+    stretches = used(done)
+    queries, seconds = sum(sum(s["queries"]) for s in stretches), seconds_of(stretches)
     return {
-        **{key: done[key] for key in ("round", "started", "queries", "seconds")},
+        **{key: done[key] for key in ("round", "started")},
+        "queries": queries,
+        "seconds": round(seconds, 3),
+        "left_out_s": round(done["seconds"] - seconds, 3),
         **_latencies(stages),
-        "throughput_ips": round(done["queries"] * done["batch"] / done["seconds"], 2),
+        "throughput_ips": round(queries * done["batch"] / seconds, 2),
         **{key: done[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
         **{key: done["runtime"][key] for key in _WATCHED},
         **done["load"],
-        **{key: done[key] for key in ("reference_ms", "disturbances")},
-        "attempts": len(done["attempts"]),
+        "reference_ms": round(pace_ms(done), 4),
+        **{key: done[key] for key in ("is_undisturbed", "disturbances")},
     }
 
 

@@ -7,13 +7,15 @@ session of its own; streams run side by side and share nothing but the process.
 
 from __future__ import annotations
 
-import math
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle, islice, pairwise
 from pathlib import Path
+from statistics import fmean
 from threading import Event
 from typing import Any
 
@@ -21,20 +23,26 @@ import numpy as np
 
 from ssdbench.coco import ImageRecord
 from ssdbench.counters import load_between, read_counters, watch_threads
+from ssdbench.disturbances import Machine, found_in, in_words
 from ssdbench.host import peak_rss_mb
 from ssdbench.normalisation import Normalisation
 from ssdbench.outputs import Finished, Heads, UInt8
+from ssdbench.percentiles import QUERIES_NEEDED
 from ssdbench.pixels import decode_image
 from ssdbench.runtimes import import_framework, open_session
 from ssdbench.runtimes.base import Session
+from ssdbench.stretches import Stretch, as_records, lasts
 from ssdbench.workload import reference_ms
+
+_LOG = logging.getLogger(__name__)
 
 STAGES = ("decode", "preprocess", "network", "postprocess")
 WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
 
-# Queries that a percentile needs before it can be stated (MLPerf inference rules, early stopping).
-QUERIES_NEEDED = {"p50": 1, "p90": 64, "p99": 662, "p99.9": 6636}
-_SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+# A stretch is short enough that a disturbance fills it or misses it, and most of it is queries (a frame takes some
+# 25 ms, the call after it a tenth longer than the others). Where streams end a stretch one after the other, the
+# last ones have the machine for themselves: so many more queries in a stretch.
+_STRETCH_SECONDS, _STRETCH_QUERIES = 0.15, 4
 
 
 def load_sessions(
@@ -66,24 +74,31 @@ def measure(
     images: Sequence[tuple[ImageRecord, bytes]],
     preprocess: Callable[[UInt8], UInt8],
     postprocess: Callable[[Heads | Finished, Sequence[ImageRecord]], object],
+    host: Mapping[str, Any],
     seconds: float = 5.0,
-    min_queries: int = 64,
+    patience: float = 4.0,
     batch: int = 1,
 ) -> dict[str, Any]:
-    """Time queries over the images in rotation until both `seconds` and `min_queries` are reached.
+    """Time queries over the images in rotation, stretch by stretch, until the undisturbed stretches are enough.
+
+    That is, until they last `seconds` and hold as many queries as p90 needs, or until all stretches come to
+    `patience` times that.
 
     Args:
         sessions: one for each stream, just opened; their first calls are made here, and the first of all is timed.
         images: real images, encoded and already in memory; each stream begins at another one.
         preprocess: from a decoded image, BGR [H, W, 3], to network pixels [S, S, 3].
         postprocess: from the network's output and the records of its images to detections; all streams call it.
+        host: `host_facts`.
 
     Returns:
         what a round file says of the measurement: {started, threads, batch, streams, queries, seconds, first_call_ms,
-        warmup_queries, warmup_seconds, samples_ms: {stage: [a time for each query, one stream after another]},
-        queries_of_streams, peak_rss_mb, runtime, reference_ms: {before, after}, load}. `threads` are those of one
-        stream. `seconds` is the wall time from the start of the streams to the end of the last query, `reference_ms`
-        the time of the reference workload right before and after it. No sample is left out.
+        warmup_queries, warmup_seconds, samples_ms: {stage: [a time for each query, stretch after stretch, and in each
+        one stream after another]}, stretches, is_undisturbed, disturbances, peak_rss_mb, runtime, load}. `threads` are
+        those of one stream. Each of `stretches` is {queries: [of each stream], seconds, reference_ms: [before,
+        after], load, disturbances: {kind: figure}}. is_undisturbed: whether at least half of `seconds`, and
+        enough queries, were undisturbed. disturbances: in words what disturbed the others. No sample is
+        left out here.
     Raises:
         UserError: an image cannot be decoded, or the network's output is not finite.
     """
@@ -93,37 +108,59 @@ def measure(
         first = number * len(images) // len(sessions)
         streams.append(_Stream(session, [*images[first:], *images[:first]], preprocess, postprocess, batch))
     first_call_ms, *_ = [stream.first_call() for stream in streams]
+    queries: list[list[int]] = []
+    stretches: list[Stretch] = []
+    needed = QUERIES_NEEDED["p90"]
     # The threads live until the last counter is read, so that what each of them waited is still to be seen.
     with ThreadPoolExecutor(len(streams), thread_name_prefix="stream") as pool:
-        warmup, warmup_seconds = _side_by_side(pool, streams, WARMUP_SECONDS, WARMUP_QUERIES * len(streams))
-        threads_facts = _watch(pool, streams)
-        reference_before = reference_ms()
-        before = read_counters()
-        clocks, elapsed = _side_by_side(pool, streams, seconds, min_queries)
-        after = read_counters()
-    reference_after = reference_ms()
+        warmup = _side_by_side(pool, streams, WARMUP_SECONDS, WARMUP_QUERIES)
+        watched = _watch(pool, streams)
+        machine = Machine.of(host, sessions[0].threads * len(streams), watched["threads_at_work"])
+        first_reading = read_counters()
+        while True:
+            before = read_counters()
+            done = _side_by_side(pool, streams, _STRETCH_SECONDS, _STRETCH_QUERIES * len(streams))
+            after = read_counters()
+            queries += [clock for stint in done for clock in stint.queries]
+            stretches.append(_stretch(done, load_between(before, after)))
+            found = found_in(stretches, machine)
+            quiet = [stretch for stretch, what in zip(stretches, found, strict=True) if not what]
+            if lasts(quiet, seconds, needed) or lasts(stretches, patience * seconds, patience * needed):
+                break
 
     peak = peak_rss_mb()  # before the facts, which may load the file a second time
-    queries = [clock for of_stream in clocks for clock in of_stream]
     durations = [[_ms(end - begin) for begin, end in pairwise(clock)] for clock in queries]
     samples = {stage: [row[i] for row in durations] for i, stage in enumerate(STAGES)}
     samples["end_to_end"] = [_ms(clock[-1] - clock[0]) for clock in queries]
+    is_undisturbed = lasts(quiet, seconds / 2, needed)
+    words = in_words(stretches, found)
+    undisturbed, in_all = (sum(s.seconds for s in which) for which in (quiet, stretches))
+    _LOG.log(
+        logging.INFO if is_undisturbed else logging.WARNING,
+        "%d queries, undisturbed for %.1f of %.1f s%s",
+        len(queries),
+        undisturbed,
+        in_all,
+        "".join(f"; {sentence}" for sentence in words) + ".",
+    )
     return {
         "started": started,
         "threads": sessions[0].threads,
         "batch": batch,
         "streams": len(streams),
         "queries": len(queries),
-        "seconds": round(elapsed, 3),
+        "seconds": round(in_all, 3),
         "first_call_ms": first_call_ms,
-        "warmup_queries": sum(map(len, warmup)),
-        "warmup_seconds": round(warmup_seconds, 3),
+        # each stream makes one before every stretch, too
+        "warmup_queries": sum(len(stint.queries) for stint in warmup) + len(streams) * (1 + len(stretches)),
+        "warmup_seconds": round(_stretch(warmup, {}).seconds, 3),
         "samples_ms": samples,
-        "queries_of_streams": list(map(len, clocks)),
+        "stretches": as_records(stretches, found),
+        "is_undisturbed": is_undisturbed,
+        "disturbances": words,
         "peak_rss_mb": peak,
-        "runtime": sessions[0].facts() | threads_facts,
-        "reference_ms": {"before": reference_before, "after": reference_after},
-        "load": load_between(before, after),
+        "runtime": sessions[0].facts() | watched,
+        "load": load_between(first_reading, after),
     }
 
 
@@ -175,25 +212,44 @@ class _Stream:
         return singles[0][None] if len(singles) == 1 else np.stack(singles)
 
 
-def _side_by_side(
-    pool: ThreadPoolExecutor, streams: Sequence[_Stream], seconds: float, least: int
-) -> tuple[list[list[list[int]]], float]:
-    """Let all streams query until `seconds` are over and they have done `least` queries together.
+@dataclass(frozen=True)
+class _Stint:
+    """What one stream did in a stretch: the clocks of its queries, their seconds, and the frames around them in ms."""
 
-    Returns:
-        the clocks of their queries, stream by stream, and the wall time in seconds.
+    queries: list[list[int]]
+    seconds: float
+    reference_ms: tuple[float, float]
+
+
+def _side_by_side(pool: ThreadPoolExecutor, streams: Sequence[_Stream], seconds: float, least: int) -> list[_Stint]:
+    """Let all streams query until `seconds` are over and they have done `least` queries each, on average.
+
+    The frames are run by the stream's own thread: they tell of the core that it is on. A query that is not counted
+    goes before the others: the first after something else takes longer.
     """
     clocks: list[list[list[int]]] = [[] for _ in streams]
-    start = time.perf_counter_ns()
 
-    def go_on(stream: _Stream, done: list[list[int]]) -> None:
-        while sum(map(len, clocks)) < least or time.perf_counter_ns() - start < seconds * 1e9:
+    def go_on(stream: _Stream, done: list[list[int]]) -> _Stint:
+        before = reference_ms()
+        stream.query()
+        start = time.perf_counter_ns()
+        while sum(map(len, clocks)) < least * len(streams) or time.perf_counter_ns() - start < seconds * 1e9:
             done.append(stream.query())
+        elapsed = (time.perf_counter_ns() - start) / 1e9
+        return _Stint(done, elapsed, (before, reference_ms()))
 
     running = [pool.submit(go_on, stream, done) for stream, done in zip(streams, clocks, strict=True)]
-    for one in running:
-        one.result()
-    return clocks, (time.perf_counter_ns() - start) / 1e9
+    return [one.result() for one in running]
+
+
+def _stretch(stints: Sequence[_Stint], load: Mapping[str, float]) -> Stretch:
+    """Streams side by side, taken together: the slowest frame counts."""
+    return Stretch(
+        queries=tuple(len(stint.queries) for stint in stints),
+        seconds=fmean(stint.seconds for stint in stints),
+        reference_ms=(max(stint.reference_ms[0] for stint in stints), max(stint.reference_ms[1] for stint in stints)),
+        load=load,
+    )
 
 
 def _watch(pool: ThreadPoolExecutor, streams: Sequence[_Stream]) -> dict[str, Any]:
@@ -211,16 +267,6 @@ def _watch(pool: ThreadPoolExecutor, streams: Sequence[_Stream]) -> dict[str, An
         over.set()
         for one in running:
             one.result()
-
-
-def percentiles(samples: Sequence[float]) -> dict[str, float]:
-    """The percentiles that so many samples carry (QUERIES_NEEDED), by nearest rank: each a measured value."""
-    ordered = sorted(samples)
-    return {
-        name: ordered[math.ceil(share * len(ordered)) - 1]
-        for name, share in _SHARES.items()
-        if len(ordered) >= QUERIES_NEEDED[name]
-    }
 
 
 def _ms(nanoseconds: int) -> float:

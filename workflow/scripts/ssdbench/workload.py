@@ -15,22 +15,22 @@ import numpy as np
 _SIDE, _TAPS = 96, 9
 # Some milliseconds, longer than a turn of Linux's scheduler (2.8 ms): another process on the core shows in most.
 _PASSES = 125
-_SECONDS, _LEAST = 0.25, 9
+# A frame stands between any two stretches of a timing: long enough that one slow repetition is not its median.
+_REPETITIONS = 5
 
 
 def reference_ms() -> float:
-    """The median time of one repetition in ms: 125 passes of a 9 x 9 filter over the same float image.
+    """The median time of five repetitions in ms, each 125 passes of a 9 x 9 filter over the same float image.
 
-    One thread, if OpenCV is held to one (`limit_pools`). Repeats for about a quarter of a second. Figures are
-    comparable on one machine with one version of OpenCV.
+    One thread, if OpenCV is held to one (`limit_pools`). Figures are comparable on one machine with one version of
+    OpenCV.
     """
     random = np.random.default_rng(0)
     image = random.random((_SIDE, _SIDE), dtype=np.float32)
     kernel = random.random((_TAPS, _TAPS), dtype=np.float32)
     result = np.empty_like(image)
     times: list[int] = []
-    end = time.perf_counter() + _SECONDS
-    while time.perf_counter() < end or len(times) < _LEAST:
+    for _ in range(_REPETITIONS):
         start = time.perf_counter_ns()
         for _ in range(_PASSES):
             cv2.filter2D(image, -1, kernel, result)
