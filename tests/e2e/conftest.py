@@ -10,7 +10,7 @@ from conftest import CocoSample
 from support.project import Project
 
 # Short rounds: these tests look at what is measured and not at how long it takes.
-QUICK: dict[str, Any] = {"timing": {"rounds": 1, "seconds": 0.1, "attempts": 1}}
+QUICK: dict[str, Any] = {"timing": {"rounds": 1, "seconds": 0.1, "patience": 1}}
 
 
 LOCAL: dict[str, Any] = {**QUICK, "dataset": "local"}

@@ -18,8 +18,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 CELLS = [f"local/ssdlite_mobilenet_v2/heads/{framework}/fp32" for framework in ("onnxruntime", "tflite")]
 CONFIG: dict[str, Any] = {"dataset": "local", "timing": {"rounds": 3, "seconds": 1}}
 
-# A machine that others use too is rarely quiet for six rounds on end: a run is repeated so often to be valid.
-RUNS = 6
+# A machine that others use too is rarely quiet for long: a round waits that many times its second for an undisturbed
+# half of it and 64 queries, and a run whose rounds still differ is repeated, so many runs in all.
+PATIENCE, RUNS = 20, 8
+# Of the frames of the reference workload on a quiet machine, nearly all are within 6 % of the quickest.
+QUIET_SHARE = 0.8
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +42,12 @@ def timed(project: Project, coco_sample: CocoSample, results: str, **timing: int
     return [project.json(f"{results}/{cell}/timing.json") for cell in CELLS]
 
 
-def valid_run(project: Project, coco_sample: CocoSample, name: str) -> list[dict[str, Any]]:
-    """A run whose timings are all valid."""
-    reasons = []
-    for number in range(RUNS):
-        timings = timed(project, coco_sample, f"results_{name}{number}")
-        if all(timing["timing_valid"] for timing in timings):
-            return timings
-        reasons += [timing["timing_reason"] for timing in timings]
-    pytest.fail(f"none of {RUNS} runs was undisturbed: {reasons}")
+def frames(project: Project, results: str) -> list[float]:
+    """What the reference workload took, in all rounds."""
+    rounds = [
+        project.json(f"{results}/{cell}/timing/b1-t1-s1/round{number}.json") for cell in CELLS for number in (1, 2, 3)
+    ]
+    return [ms for done in rounds for stretch in done["stretches"] for ms in stretch["reference_ms"]]
 
 
 @contextmanager
@@ -63,8 +63,21 @@ def hogs(count: int) -> Iterator[None]:
 
 
 def test_two_valid_runs_of_the_same_cells_overlap(project: Project, coco_sample: CocoSample) -> None:
-    first, second = (valid_run(project, coco_sample, name) for name in ("first", "second"))
-    for a, b in zip(first, second, strict=True):
+    valid: list[list[dict[str, Any]]] = []
+    reasons, reference = [], []
+    for number in range(RUNS):
+        timings = timed(project, coco_sample, f"results{number}", patience=PATIENCE)
+        reference += frames(project, f"results{number}")
+        if all(timing["timing_valid"] for timing in timings):
+            valid.append(timings)
+        reasons += [timing["timing_reason"] for timing in timings]
+        if len(valid) == 2:
+            break
+    else:
+        quiet = sum(ms <= 1.06 * min(reference) for ms in reference) / len(reference)
+        assert quiet < QUIET_SHARE, f"{len(valid)} of {RUNS} runs were valid on a quiet machine: {reasons}"
+        pytest.skip(f"NOT SHOWN: the machine was quiet for {quiet:.0%} of {RUNS} runs, {len(valid)} valid: {reasons}")
+    for a, b in zip(*valid, strict=True):
         low, high = (pick(t[f"latency_p50_{end}_ms"] for t in (a, b)) for pick, end in ((max, "low"), (min, "high")))
         assert low <= high or a["latency_p50_ms"] == pytest.approx(b["latency_p50_ms"], rel=0.05)
         assert a["reference_ms"] == pytest.approx(b["reference_ms"], rel=0.05)
@@ -72,12 +85,14 @@ def test_two_valid_runs_of_the_same_cells_overlap(project: Project, coco_sample:
 
 def test_rows_timed_beside_a_hog_are_invalid_and_name_the_other_load(project: Project, coco_sample: CocoSample) -> None:
     with hogs(os.cpu_count() or 1):
-        timings = timed(project, coco_sample, "results_hog", attempts=2)
+        timings = timed(project, coco_sample, "results_hog", patience=2)
     for cell, timing in zip(CELLS, timings, strict=True):
         assert timing["status"] == "ok"  # measured all the same
         assert timing["timing_valid"] is False
         for number in (1, 2, 3):
             done = project.json(f"results_hog/{cell}/timing/b1-t1-s1/round{number}.json")
-            assert f"round {number}: other work kept" in timing["timing_reason"]
-            assert [bool(attempt["disturbances"]) for attempt in done["attempts"]] == [True] * 2
+            assert f"round {number}: undisturbed for only 0.0 of " in timing["timing_reason"]
+            assert done["stretches"]
+            assert all(stretch["disturbances"]["other"] > 0.5 for stretch in done["stretches"])
             assert "other work kept" in (project.folder / done["log"]).read_text()
+        assert timing["timing_reason"].count("other work kept") == 3

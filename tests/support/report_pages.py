@@ -18,6 +18,7 @@ from ssdbench.report.summary import build_summary
 from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
+QUIET: dict[str, Any] = {"seconds": 5.0, "left_out_s": 0.0, "is_undisturbed": True, "disturbances": []}
 _RUNGS = ("pixels", "heads", "boxes", "ap")
 _COUNTS = {"images": 130, "confident_anchors": 900, "cell_boxes": 13000, "reference_boxes": 13000}
 
@@ -92,8 +93,7 @@ def with_rounds(run: dict[str, Any], *parts: float) -> dict[str, Any]:
             **{"postprocess": spread(0.9), "end_to_end": spread(p50 + 3.4)},
         },
         "per_round": [
-            {"round": number, "latency_p50_ms": p50 * part, "attempts": 1, "disturbances": []}
-            for number, part in enumerate(parts, start=1)
+            {"round": number, "latency_p50_ms": p50 * part, **QUIET} for number, part in enumerate(parts, start=1)
         ],
     }
     return run
@@ -107,7 +107,7 @@ def usual_cells() -> list[dict[str, Any]]:
     crowded = judged(KEPT, "onnxruntime", "fp16", p50=19.7, size=9_000_000)
     crowded["timing"] |= {
         "timing_valid": False,
-        "timing_reason": "round 2: other work kept 1.2 cores busy while this was timed",
+        "timing_reason": "round 2: undisturbed for only 2.0 of 5.0 s (9 queries), other work kept 1.20 cores busy",
     }
     kept = {"parity": make_parity("fp32")}
     cells = [
@@ -123,9 +123,10 @@ def usual_cells() -> list[dict[str, Any]]:
         unready("unsupported", "no fp16 in this framework", "tensorflow", "fp16"),
         unready("failed", "the converter ran too long", "tensorflow", "int8"),
     ]
-    noise = "other work kept 1.2 cores busy while this was timed"
-    cells[5]["timing"]["per_round"][1] |= {"attempts": 3, "disturbances": [noise]}
-    cells[3]["timing"]["per_round"][0] |= {"attempts": 2}
+    noise = {"disturbances": ["other work kept 1.20 cores busy for 3.0 s"]}
+    cells[5]["timing"]["per_round"][1] |= {**noise, "is_undisturbed": False}
+    cells[3]["timing"]["per_round"][0] |= {**noise, "left_out_s": 3.0}
+    cells[2]["timing"]["per_round"][0] |= {**noise, "left_out_s": 0.2}
     return cells
 
 

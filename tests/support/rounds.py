@@ -7,12 +7,16 @@ from typing import Any
 
 
 def a_round(number: int, network: Sequence[float], **changes: Any) -> dict[str, Any]:
-    """A quiet round on four cores; end to end takes twice the network's time."""
+    """A quiet round on four cores, in one stretch; end to end takes twice the network's time.
+
+    changes: of the round; `disturbed`: so many of its first queries are a stretch of their own, which was disturbed.
+    """
     runtime = {"version": "1.0", "cores_used": 1.0 - number / 100, "threads_seen": 1, "threads_at_work": 1}
     runtime |= changes.pop("runtime", {})
     host = {"cpu": "Example", "cores": 4, "cores_available": 4} | changes.pop("host", {})
     load = {"load_average": 1.0, "own_cores": 1.0, "other_cores": number / 100, "steal_cores": 0.0}
-    load |= changes.pop("load", {})
+    disturbed, reference = changes.pop("disturbed", 0), changes.pop("reference_ms", [4.0, 4.02])
+    parts = [({"other": 1.5}, network[:disturbed]), ({}, network[disturbed:])]
     stages = {name: [0.5 * ms for ms in network] for name in ("decode", "preprocess")}
     return {
         "status": "ok",
@@ -31,15 +35,25 @@ def a_round(number: int, network: Sequence[float], **changes: Any) -> dict[str, 
             "postprocess": [0.0] * len(network),
             "end_to_end": [2 * ms for ms in network],
         },
+        "stretches": [
+            {
+                "queries": [len(times)],
+                "seconds": 2 * sum(times) / 1e3,
+                "reference_ms": reference,
+                "load": load,
+                "disturbances": found,
+            }
+            for found, times in parts
+            if times
+        ],
+        "is_undisturbed": True,
+        "disturbances": [],
         "started": "2026-01-01T00:00:00+00:00",
         "seconds": 2 * sum(network) / 1e3,
         "queries": len(network),
         "peak_rss_mb": 100.0 + number,
         "runtime": runtime,
         "load": load,
-        "reference_ms": {"before": 4.0, "after": 4.02},
-        "disturbances": [],
-        "attempts": [{"disturbances": [], "latency_p50_ms": network[0]}],
         "host": host,
         "versions": {"onnxruntime": "1.0"},
         "code_sha256": "ab",

@@ -120,6 +120,5 @@ def test_a_child_has_less_than_its_job() -> None:
     assert 1000 < (limits.memory_mb or 0) < 3000
     assert 600 < limits.seconds < 1200
     assert limits.attempts_left == 2
-    assert 3 * job_limits({"mem_mb": 3000, "runtime": 20}, attempts=3).seconds < 1200
     assert job_limits({"mem_mb": 400, "runtime": 1}).memory_mb == 200
     assert job_limits({"runtime": 1}) == Limits(None, 54.0, 0)

@@ -1,114 +1,103 @@
-"""What disturbs a timing: every sentence with its figure, the rounds measured again, and drift between rounds."""
+"""What disturbs a timing: every sentence with its figure, rounds with too little that was undisturbed, and drift."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ssdbench.disturbances import disturbances, doubts, measure_undisturbed
+from ssdbench.disturbances import Machine, doubts, found_in, in_words
+from ssdbench.stretches import Stretch
 from support.rounds import a_round, failed_round
 
 CALM = [10.0] * 70
+FOUR_CORES = Machine(cores=4, available=4, threads=1, at_work=1)
+TWO_CORES = Machine(cores=2, available=2, threads=1, at_work=1)
 
 
 def calm_round(number: int = 1, **changes: Any) -> dict[str, Any]:
     return a_round(number, CALM, **changes)
 
 
+def stretch(frames: tuple[float, float] = (4.0, 4.02), seconds: float = 0.2, **load: float) -> Stretch:
+    quiet = {"load_average": 1.0, "own_cores": 1.0, "other_cores": 0.01, "steal_cores": 0.0}
+    return Stretch((10,), seconds, frames, quiet | load)
+
+
+def is_disturbed(machine: Machine, **load: float) -> bool:
+    (found,) = found_in([stretch(**load)], machine)
+    return bool(found)
+
+
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("machine", "load", "sentence"),
     [
-        ({"load": {"other_cores": 1.26}}, "other work kept 1.26 cores busy while this was timed"),
+        (FOUR_CORES, {"other_cores": 1.26}, "other work kept 1.26 cores busy for 0.2 s"),
+        (TWO_CORES, {"other_cores": 0.51}, "other work kept 0.51 cores busy for 0.2 s"),
         (
-            {"load": {"other_cores": 0.51}, "host": {"cores": 2}},
-            "other work kept 0.51 cores busy while this was timed",
+            FOUR_CORES,
+            {"own_cores": 0.69, "waiting_cores": 0.31},
+            "its threads were ready but without a core for 31 % of the time for 0.2 s",
         ),
         (
-            {"load": {"own_cores": 0.69, "waiting_cores": 0.31}},
-            "its threads were ready but without a core for 31 % of the time",
+            Machine(cores=4, available=4, threads=2, at_work=2),
+            {"own_cores": 1.6, "waiting_cores": 0.24},
+            "its threads were ready but without a core for 12 % of the time for 0.2 s",
         ),
-        (
-            {"threads": 2, "load": {"own_cores": 1.6, "waiting_cores": 0.24}, "runtime": {"threads_at_work": 2}},
-            "its threads were ready but without a core for 12 % of the time",
-        ),
-        ({"load": {"steal_cores": 0.12}}, "the hypervisor took away 0.12 cores while this was timed"),
-        (
-            {"load": {"throttled_cores": 0.2}},
-            "the container's CPU limit held back 0.20 cores while this was timed",
-        ),
-        (
-            {"load": {"heat_throttles": 1}},
-            "the processor slowed itself for heat while this was timed (counted 1 times)",
-        ),
-        (
-            {"reference_ms": {"before": 4.0, "after": 4.8}},
-            "the reference workload took 20 % longer after the timing than before",
-        ),
-        (
-            {"reference_ms": {"before": 4.8, "after": 4.0}},
-            "the reference workload took 20 % longer before the timing than after",
-        ),
+        (FOUR_CORES, {"steal_cores": 0.12}, "the hypervisor took away 0.12 cores for 0.2 s"),
+        (FOUR_CORES, {"throttled_cores": 0.2}, "the container's CPU limit held back 0.20 cores for 0.2 s"),
+        (FOUR_CORES, {"heat_throttles": 1}, "the processor slowed itself for heat, 1 times for 0.2 s"),
     ],
 )
-def test_each_disturbance_is_named_with_its_figure(changes: dict[str, Any], sentence: str) -> None:
-    assert disturbances(calm_round(**changes)) == [sentence]
+def test_each_disturbance_is_named_with_its_figure(machine: Machine, load: dict[str, float], sentence: str) -> None:
+    stretches = [stretch(**load)]
+    assert in_words(stretches, found_in(stretches, machine)) == [sentence]
+
+
+def test_a_stretch_beside_a_slow_frame_of_the_reference_workload_is_disturbed() -> None:
+    stretches = [
+        stretch((4.0, 4.1)),
+        stretch((4.1, 4.8)),
+        stretch((4.9, 5.0)),
+        stretch((5.0, 4.0)),
+        stretch((4.1, 4.2)),
+    ]
+    found = found_in(stretches, FOUR_CORES)
+    assert [bool(what) for what in found] == [False, True, True, True, False]
+    assert in_words(stretches, found) == ["the reference workload took 25 % longer than at its quickest for 0.6 s"]
+
+
+def test_a_round_says_first_what_disturbed_it_longest() -> None:
+    stretches = [stretch(steal_cores=0.3), *[stretch(seconds=0.5, other_cores=1.5 + i / 10) for i in range(3)]]
+    assert in_words(stretches, found_in(stretches, TWO_CORES)) == [
+        "other work kept 1.60 cores busy for 1.5 s",
+        "the hypervisor took away 0.30 cores for 0.2 s",
+    ]
 
 
 def test_a_quiet_machine_disturbs_nothing() -> None:
     quiet = {"waiting_cores": 0.005, "throttled_cores": 0.0, "heat_throttles": 0, "steal_cores": 0.002}
-    assert disturbances(calm_round()) == []
-    assert disturbances(calm_round(load=quiet | {"other_cores": 0.33}, host={"cores": 2})) == []
+    assert not is_disturbed(FOUR_CORES)
+    assert not is_disturbed(TWO_CORES, **quiet, other_cores=0.33)
 
 
-@pytest.mark.parametrize(("other", "is_disturbed"), [(0.01, False), (0.3, True)])
-def test_more_threads_than_cores_wait_for_each_other(other: float, is_disturbed: bool) -> None:
-    load = {"own_cores": 1.6, "waiting_cores": 0.35, "other_cores": other}
-    crowded = calm_round(threads=2, load=load, runtime={"threads_at_work": 3}, host={"cores": 2, "cores_available": 2})
-    assert bool(disturbances(crowded)) is is_disturbed
+@pytest.mark.parametrize(("other", "expected"), [(0.01, False), (0.3, True)])
+def test_more_threads_than_cores_wait_for_each_other(other: float, expected: bool) -> None:
+    crowded = Machine(cores=2, available=2, threads=2, at_work=3)
+    assert is_disturbed(crowded, own_cores=1.6, waiting_cores=0.35, other_cores=other) is expected
 
 
 def test_a_thread_that_waits_while_another_does_its_work_costs_nothing() -> None:
-    assert disturbances(calm_round(load={"own_cores": 0.998, "waiting_cores": 0.17})) == []
+    assert not is_disturbed(FOUR_CORES, own_cores=0.998, waiting_cores=0.17)
 
 
 def test_a_larger_machine_bears_more_other_work_up_to_a_whole_core() -> None:
-    def is_disturbed(other: float, cores: int) -> bool:
-        return bool(disturbances(calm_round(load={"other_cores": other}, host={"cores": cores})))
+    def disturbed(other: float, *cores: int) -> list[bool]:
+        return [is_disturbed(Machine(count, count, 1, 1), other_cores=other) for count in cores]
 
-    assert [is_disturbed(0.4, cores) for cores in (1, 2, 4)] == [True, False, False]
-    assert [is_disturbed(0.9, cores) for cores in (2, 4, 64)] == [True, False, False]
-    assert [is_disturbed(1.1, cores) for cores in (2, 4, 64)] == [True, True, True]
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=4))
-def test_the_first_undisturbed_of_the_attempts_is_kept_else_the_last(disturbed: list[bool]) -> None:
-    measured = [
-        a_round(1, [10.0 + i] * 70, load={"other_cores": 1.5 if is_disturbed else 0.0})
-        for i, is_disturbed in enumerate(disturbed)
-    ]
-    waiting, pauses = iter(measured), []
-    kept = measure_undisturbed(lambda: next(waiting), len(disturbed), pauses.append)
-    number = disturbed.index(False) + 1 if False in disturbed else len(disturbed)
-    assert kept["samples_ms"] == measured[number - 1]["samples_ms"]
-    assert [bool(attempt["disturbances"]) for attempt in kept["attempts"]] == disturbed[:number]
-    assert [attempt["latency_p50_ms"] for attempt in kept["attempts"]] == [10.0 + i for i in range(number)]
-    assert kept["disturbances"] == kept["attempts"][-1]["disturbances"]
-    assert len(pauses) == number - 1
-    assert all(0 < pause <= 10 for pause in pauses)
-
-
-def test_the_log_says_what_disturbed_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
-    waiting = iter([calm_round(load={"steal_cores": 0.4}), calm_round()])
-    with caplog.at_level(logging.INFO):
-        measure_undisturbed(lambda: next(waiting), 3, lambda seconds: None)
-    first, again, second = caplog.messages
-    assert first == "Attempt 1, median 10 ms: the hypervisor took away 0.40 cores while this was timed."
-    assert again.startswith("Measuring again in ")
-    assert second == "Attempt 2, median 10 ms: undisturbed."
+    assert disturbed(0.4, 1, 2, 4) == [True, False, False]
+    assert disturbed(0.9, 2, 4, 64) == [True, False, False]
+    assert disturbed(1.1, 2, 4, 64) == [True, True, True]
 
 
 def test_rounds_on_a_quiet_machine_are_not_doubted() -> None:
@@ -116,15 +105,23 @@ def test_rounds_on_a_quiet_machine_are_not_doubted() -> None:
         assert doubts([calm_round(1), a_round(2, [scale * ms for ms in CALM]), calm_round(3)]) == []
 
 
-def test_what_disturbed_a_round_is_a_doubt_with_its_number() -> None:
-    hog = "other work kept 0.98 cores busy while this was timed"
-    assert doubts([calm_round(1), calm_round(2, disturbances=[hog]), calm_round(3)]) == [f"round 2: {hog}"]
+def test_a_round_of_which_too_little_was_undisturbed_is_a_doubt_with_its_number() -> None:
+    hog = "other work kept 0.98 cores busy for 1.2 s"
+    crowded = calm_round(2, disturbed=60, is_undisturbed=False, disturbances=[hog])
+    assert doubts([calm_round(1), crowded, calm_round(3)]) == [
+        f"round 2: undisturbed for only 0.2 of 1.4 s (10 queries), {hog}"
+    ]
+
+
+def test_a_round_that_went_on_until_enough_was_undisturbed_is_not_doubted() -> None:
+    noisy = a_round(2, [30.0] * 40 + CALM, disturbed=40, disturbances=["x"])
+    assert doubts([calm_round(1), noisy, calm_round(3)]) == []
 
 
 def test_a_machine_that_slowed_between_rounds_is_seen_by_its_reference() -> None:
-    slow = calm_round(3, reference_ms={"before": 4.79, "after": 4.8})
+    slow = calm_round(3, reference_ms=[4.8, 4.82])
     assert doubts([calm_round(1), calm_round(2), slow]) == [
-        "round 3: the machine was slower, the reference workload took 20 % longer than at its quietest"
+        "round 3: the machine was slower, the reference workload took 20 % longer than in its quickest round"
     ]
 
 
@@ -135,9 +132,10 @@ def test_medians_that_lie_apart_are_named() -> None:
 
 
 def test_drift_is_not_said_again_of_a_round_that_was_disturbed() -> None:
-    worse = a_round(2, [30.0] * 70, disturbances=["x"], reference_ms={"before": 8.0, "after": 8.0})
-    assert doubts([calm_round(1), worse, calm_round(3)]) == ["round 2: x"]
-    assert doubts([worse]) == ["round 2: x"]
+    worse = a_round(2, [30.0] * 70, disturbed=70, is_undisturbed=False, disturbances=["x"], reference_ms=[8.0, 8.0])
+    reason = "round 2: undisturbed for only 0.0 of 4.2 s (0 queries), x"
+    assert doubts([calm_round(1), worse, calm_round(3)]) == [reason]
+    assert doubts([worse]) == [reason]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +167,8 @@ def test_threads_as_asked_are_trusted(threads: int, used: float, at_work: int) -
 
 
 def test_all_that_speaks_against_a_timing_is_said() -> None:
-    reasons = doubts([failed_round(1), calm_round(2, disturbances=["a", "b"]), a_round(3, [10.0] * 40)])
-    assert reasons == [
+    disturbed = calm_round(2, disturbed=70, is_undisturbed=False, disturbances=["a", "b"], runtime={"cores_used": 1.9})
+    assert doubts([failed_round(1), disturbed, a_round(3, CALM)]) == [
         "round 1 failed: it crashed",
-        "round 2: a, b",
-        "round 3: 40 queries, 64 are needed",
+        "round 2: undisturbed for only 0.0 of 1.4 s (0 queries), a, b, 1.9 cores at work where 1 were asked for",
     ]

@@ -39,13 +39,20 @@ def test_settings_that_differ_stand_beside_their_cells() -> None:
     assert "batch 1" not in stages[: stages.index("<thead>")]
 
 
-def test_a_disturbed_round_says_how_often_it_was_measured_and_what_was_left() -> None:
+def test_a_disturbed_round_says_how_much_was_left_out_and_why() -> None:
     timing = section(PAGES["usual"](), "timing")
-    assert "TFLite int8, round 1: disturbed and measured again, 2 times in all; the last time undisturbed." in timing
+    assert "TFLite int8, round 1: 3.0 of 8.0 s were left out; other work kept 1.20 cores busy for 3.0 s." in timing
     assert (
-        "ONNX Runtime fp16, round 2: disturbed and measured again, 3 times in all; the last time other work kept 1.2 "
-        "cores busy while this was timed."
+        "ONNX Runtime fp16, round 2: too little was undisturbed, so nothing is left out; other work kept 1.20 cores "
+        "busy for 3.0 s."
     ) in timing
+    assert len(re.findall(r"round \d: ", re.findall(r'<ul class="notes">.*?</ul>', timing, re.DOTALL)[-1])) == 2
+
+
+def test_the_share_of_time_left_out_stands_beside_the_queries() -> None:
+    run = with_rounds(make_run(p50=10.0), 1.0, 1.0)
+    run["timing"]["per_round"][1]["left_out_s"] = 2.5
+    assert '<td class="number" data-value="0.2">20 %</td>' in page_of([run])
 
 
 def test_rounds_are_drawn_on_one_scale() -> None:

@@ -24,18 +24,27 @@ def test_rounds_that_nothing_disturbed_make_a_valid_timing() -> None:
     timing = combine_rounds([a_round(1, [10.0] * 70), a_round(2, [10.2] * 70), a_round(3, [10.1] * 70)])
     assert (timing["timing_valid"], timing["timing_reason"]) == (True, "")
     assert (timing["latency_p50_low_ms"], timing["latency_p50_ms"], timing["latency_p50_high_ms"]) == (10.0, 10.1, 10.2)
-    assert timing["reference_ms"] == 4.01  # of 4 and 4.02, three times each
+    assert timing["reference_ms"] == 4.01  # of 4 and 4.02
 
 
-def test_a_disturbed_round_makes_a_timing_invalid_and_says_so_in_its_place() -> None:
-    hog = "other work kept 0.98 cores busy while this was timed"
-    attempts = [{"disturbances": [hog], "latency_p50_ms": 11.0}] * 3
-    disturbed = a_round(2, [11.0] * 70, disturbances=[hog], attempts=attempts)
+def test_a_disturbed_stretch_is_left_out() -> None:
+    noisy = a_round(2, [30.0] * 50 + [10.0] * 70, disturbed=50, disturbances=["x"])
+    timing = combine_rounds([a_round(1, [10.0] * 70), noisy, a_round(3, [10.0] * 70)])
+    assert (timing["timing_valid"], timing["timing_reason"]) == (True, "")
+    assert (timing["latency_p90_ms"], timing["queries"], timing["throughput_ips"]) == (10.0, 210, 50.0)
+    said = [(r["queries"], r["seconds"], r["left_out_s"], r["latency_p90_ms"]) for r in timing["per_round"]]
+    assert said == [(70, 1.4, 0.0, 10.0), (70, 1.4, 3.0, 10.0), (70, 1.4, 0.0, 10.0)]
+    assert [r["disturbances"] for r in timing["per_round"]] == [[], ["x"], []]
+
+
+def test_a_round_too_disturbed_keeps_all_its_queries_and_makes_the_timing_invalid() -> None:
+    hog = "other work kept 0.98 cores busy for 1.3 s"
+    disturbed = a_round(2, [11.0] * 70, disturbed=60, is_undisturbed=False, disturbances=[hog])
     timing = combine_rounds([a_round(1, [10.0] * 70), disturbed, a_round(3, [10.0] * 70)])
-    assert (timing["timing_valid"], timing["timing_reason"]) == (False, f"round 2: {hog}")
-    assert [r["attempts"] for r in timing["per_round"]] == [1, 3, 1]
-    assert [r["disturbances"] for r in timing["per_round"]] == [[], [hog], []]
-    assert timing["per_round"][1]["reference_ms"] == {"before": 4.0, "after": 4.02}
+    assert not timing["timing_valid"]
+    assert timing["timing_reason"] == f"round 2: undisturbed for only 0.2 of 1.5 s (10 queries), {hog}"
+    assert [(r["queries"], r["left_out_s"]) for r in timing["per_round"]] == [(70, 0.0)] * 3
+    assert timing["per_round"][1]["reference_ms"] == 4.01
 
 
 def test_a_slow_round_of_few_queries_counts_as_much_as_a_fast_one_of_many() -> None:
@@ -80,8 +89,6 @@ def test_a_percentile_that_few_queries_cannot_carry_is_null() -> None:
     timing = combine_rounds([a_round(1, [10.0] * 40)])
     assert timing["latency_p50_ms"] == 10.0
     assert timing["latency_p90_ms"] is None
-    assert not timing["timing_valid"]
-    assert timing["timing_reason"] == "round 1: 40 queries, 64 are needed"
 
 
 def test_a_failed_round_leaves_the_others_and_is_named() -> None:

@@ -26,6 +26,7 @@ _BYTES_OF_ANNOTATIONS = 150_000_000
 _CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
 _EVALUATE_PER_IMAGE = 0.015
 _QUERIES = 64  # the least of a round
+_ROUND_TIMES, _ROUND_STARTS = 1.4, 4  # of its queries' time, for the frames between them; seconds
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     )
     parallel += 2 * _PER_JOB * len(batch_cards)
     serial = sum(
-        max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image) + 4
+        _ROUND_TIMES
+        * max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image)
+        + _ROUND_STARTS
         for cell in plan.supported
         for setting in plan.settings(cell)
         for path in plan.rounds(cell, setting)

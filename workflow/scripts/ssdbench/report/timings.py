@@ -14,6 +14,8 @@ STAGES = {
     "postprocess": "Post-process",
     "end_to_end": "End to end",
 }
+# Something always runs for a moment: below this share of a round it is not worth a sentence.
+_WORTH_A_NOTE = 0.2
 
 
 def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -25,8 +27,9 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
     Returns:
         {setting, host, most, has_workload, lines, notes}. setting, host: what all cells share, or empty. most: the
         latency in ms at the right end of the drawn rounds. A line is {id, setting, host, stages, rounds, queries,
-        medians, drawn, workload}: `stages` are {name: [(percentile, ms)]}, `medians` are those of the rounds, in order;
-        `drawn` is {p50, p90, p99, medians}, each a percentage of `most` or None. notes: what disturbed which round.
+        medians, drawn, workload, left_out}: `stages` are {name: [(percentile, ms)]}, `medians` are those of the rounds,
+        in order; left_out: the share of the time that was disturbed and does not count; `drawn` is {p50, p90, p99,
+        medians}, each a percentage of `most` or None. notes: what disturbed which round.
     """
     timed = [row for row in rows if details[row["id"]]["timing"].get("stages")]
     if not timed:
@@ -60,6 +63,7 @@ def _line(row: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
         "queries": timing.get("queries"),
         "medians": [entry["latency_p50_ms"] for entry in per_round if entry.get("latency_p50_ms") is not None],
         "workload": timing.get("reference_ms"),
+        "left_out": _left_out(per_round),
     }
 
 
@@ -69,15 +73,22 @@ def _drawn(line: Mapping[str, Any], most: float) -> dict[str, Any]:
     return {**at, "medians": [100 * median / most for median in line["medians"]]}
 
 
+def _left_out(per_round: Sequence[Mapping[str, Any]]) -> float | None:
+    """The share of the time that was disturbed and is left out; None where no round says."""
+    left_out, used = (sum(entry.get(key, 0.0) for entry in per_round) for key in ("left_out_s", "seconds"))
+    return left_out / (left_out + used) if used else None
+
+
 def _notes(row: Mapping[str, Any], timing: Mapping[str, Any]) -> list[str]:
-    """A sentence for each round that was disturbed: how often it was measured, and what disturbed the last attempt."""
+    """A sentence for each round of which much was disturbed: how much of its time, and by what."""
     notes = []
     for entry in timing.get("per_round") or []:
-        attempts, disturbances = entry.get("attempts", 1), entry.get("disturbances") or []
+        if entry.get("is_undisturbed", True) and (_left_out([entry]) or 0.0) < _WORTH_A_NOTE:
+            continue
         name = f"{cell_name(row)}, round {entry['round']}"
-        if attempts > 1:
-            last = f"the last time {listed(disturbances)}" if disturbances else "the last time undisturbed"
-            notes.append(f"{name}: disturbed and measured again, {attempts} times in all; {last}.")
-        elif disturbances:
-            notes.append(f"{name}: {listed(disturbances)}.")
+        if entry["is_undisturbed"]:
+            what = f"{entry['left_out_s']:.1f} of {entry['left_out_s'] + entry['seconds']:.1f} s were left out"
+        else:
+            what = "too little was undisturbed, so nothing is left out"
+        notes.append(f"{name}: {what}; {listed(entry['disturbances'])}.")
     return notes
