@@ -31,9 +31,9 @@ _STEAL = 0.05
 _THROTTLED = 0.01
 
 # By how much the reference workload may be above its quickest, and its median in a round above that of another round.
-# Quiet frames lie up to 4 % above the quickest. Where a neighbour came and went on the other half of the core (it
-# takes half as long again then), the median network call of TFLite over 15 to 20 s was 17.6 ms once and 15.4 once, its
-# p90 22.8 and 22.3; between frames within this limit it was 14.9 both times, its p90 16.6 and 16.3.
+# Quiet frames lie up to 4 % above the quickest. Where a neighbour came and went on the other half of the core (it takes
+# half as long again then, and nothing else tells), 44 rounds of two cells of 13 ms had medians from 12.1 to 18.7 ms and
+# p90 from 13.0 to 21.6 over all queries; of those between frames within this limit, 12.1 to 14.1 and 12.8 to 16.9.
 _SLOWER = 0.06
 
 # By how much the medians of the rounds may lie apart: up to 3 % in three quiet rounds, 6 % over an hour.
