@@ -82,7 +82,10 @@ def found_in(stretches: Sequence[Stretch], machine: Machine) -> list[dict[str, f
 
 
 def in_words(stretches: Sequence[Stretch], found: Sequence[Mapping[str, float]]) -> list[str]:
-    """A sentence for each kind of disturbance in a round, the longest first: its median figure, and for how long."""
+    """A sentence for each kind of disturbance in a round, the longest first: its median figure, and for how long.
+
+    What lasted less than a tenth as long as the longest is not worth one.
+    """
     lasted = {
         kind: [(what[kind], stretch.seconds) for stretch, what in zip(stretches, found, strict=True) if kind in what]
         for kind in _SENTENCES
@@ -91,6 +94,7 @@ def in_words(stretches: Sequence[Stretch], found: Sequence[Mapping[str, float]])
     return [
         f"{_spaced(_SENTENCES[kind].format(median(figure for figure, _ in lasted[kind])))} for {seconds[kind]:.1f} s"
         for kind in sorted(seconds, key=lambda kind: -seconds[kind])
+        if seconds[kind] >= max(seconds.values()) / 10
     ]
 
 
