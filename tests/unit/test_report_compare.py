@@ -176,6 +176,14 @@ def test_a_latency_that_does_not_compare_says_why(changes: dict[str, Any], why: 
     assert found.why.startswith(f"is not comparable: {why}")
 
 
+@pytest.mark.parametrize(("pace", "kind"), [(4.1, "within noise"), (5.0, "not comparable"), (3.2, "not comparable")])
+def test_latencies_of_a_machine_at_another_pace_do_not_compare(pace: float, kind: str) -> None:
+    a, b = (altered(make_cell(), "timing", reference_ms=ms) for ms in (4.0, pace))
+    found = compare_latency(a, b)
+    assert found.kind == kind
+    assert ("the reference workload took 4 ms in A" in found.why) is (kind == "not comparable")
+
+
 def test_another_microcode_is_the_same_processor_but_is_told() -> None:
     host = {"cpu": "Example CPU", "cpu_id": CPU_ID.replace("0x1", "0x2"), "governor": "performance"}
     b = altered(make_cell(), "timing", host=host)

@@ -14,6 +14,7 @@ from ssdbench.bootstrap import Draws
 from ssdbench.bootstrap import compare as compare_draws
 from ssdbench.files import sha256_text
 from ssdbench.report.environment import fold, processors
+from ssdbench.report.pace import MOST
 from ssdbench.report.words import CELL_WORDS, count, listed, setting_words
 
 Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured"]
@@ -166,7 +167,8 @@ def compare_latency(a: Measured, b: Measured) -> Change:
     """Whether the network's median latency moved.
 
     That is where the medians differ by more than 5 % of the larger, and the rounds, from the lowest to the highest
-    median, do not overlap; only for valid timings of several rounds, at the same setting on the same processor.
+    median, do not overlap; only for valid timings of several rounds, at the same setting on the same processor at the
+    same pace.
     """
     first, second = (cell.number("timing", "latency_p50_ms") for cell in (a, b))
 
@@ -192,6 +194,11 @@ def compare_latency(a: Measured, b: Measured) -> Change:
             return not_comparable(f"timed in {side} on {found}")
     if both[0] != both[1]:
         return not_comparable(f"other processor: {both[0][0]} in A, {both[1][0]} in B")
+    paces = [cell.number("timing", "reference_ms") for cell in (a, b)]
+    if paces[0] and paces[1] and max(paces[0] / paces[1], paces[1] / paces[0]) > 1 + MOST:
+        return not_comparable(
+            f"the machine was at another pace: the reference workload took {paces[0]:.3g} ms in A, {paces[1]:.3g} in B"
+        )
     ranges = [[cell.number("timing", f"latency_p50_{end}_ms") for end in ("low", "high")] for cell in (a, b)]
     for side, cell, ends in zip("AB", (a, b), ranges, strict=True):
         if None in ends or (cell.number("timing", "rounds") or 0) < 2:
