@@ -49,7 +49,7 @@ def timings(project: Project, results: str) -> list[dict[str, Any]]:
 
 
 def two_runs(project: Project, coco_sample: CocoSample, *names: str) -> list[list[dict[str, Any]]]:
-    """The timings of two runs side by side: their rounds take turns, so that a machine that changes does so for both."""
+    """The timings of two runs whose rounds take turns, so that a machine that changes does so for both."""
     for file in (*(f"timing/b1-t1-s1/round{number}.json" for number in ROUNDS), "timing.json"):
         for results in names:
             run(project, coco_sample, results, file, PATIENCE)
