@@ -47,7 +47,7 @@ TESTS := $(BIN)/python -m pytest
 # A file's tests share what it has run, so files and not tests go to the two workers.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-test: test-quick  ## every test, the whole workflow on real images included (about 36 min)
+test: test-quick  ## every test, the whole workflow on real images included (35 to 65 min)
 	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
 	$(TESTS) -m alone
 

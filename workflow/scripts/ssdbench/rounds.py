@@ -70,7 +70,7 @@ def _round_facts(done: Mapping[str, Any], stages: Mapping[str, Mapping[str, floa
         **{key: done[key] for key in ("round", "started")},
         "queries": queries,
         "seconds": round(seconds, 3),
-        "left_out_s": round(done["seconds"] - seconds, 3),
+        "left_out_s": round(seconds_of(done["stretches"]) - seconds, 3),
         **_latencies(stages),
         "throughput_ips": round(queries * done["batch"] / seconds, 2),
         **{key: done[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
