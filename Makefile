@@ -51,7 +51,7 @@ test: test-quick  ## every test, the whole workflow on real images included (35 
 	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
 	$(TESTS) -m alone
 
-test-quick: .venv/test.stamp lint  ## the tests that take seconds (under 2 min)
+test-quick: .venv/test.stamp lint  ## the tests that take seconds (2 to 3 min)
 	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
 
 soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what became of them (about 40 min, needs root)

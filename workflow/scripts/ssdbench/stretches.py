@@ -48,20 +48,20 @@ def as_records(stretches: Sequence[Stretch], disturbances: Sequence[Mapping[str,
 
 def used(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The stretches that a round's figures come from: its undisturbed ones, or all where those are too few."""
-    return [s for s in done["stretches"] if not (done["is_undisturbed"] and s["disturbances"])]
+    return [stretch for stretch in done["stretches"] if _is_used(done, stretch)]
 
 
 def used_samples(done: Mapping[str, Any]) -> dict[str, list[float]]:
     """The times in ms of each stage in the stretches used."""
-    taken = [
-        taken
-        for s in done["stretches"]
-        for taken in [not (done["is_undisturbed"] and s["disturbances"])] * sum(s["queries"])
-    ]
+    taken = [is_used for s in done["stretches"] for is_used in [_is_used(done, s)] * sum(s["queries"])]
     return {
         stage: [ms for ms, is_taken in zip(samples, taken, strict=True) if is_taken]
         for stage, samples in done["samples_ms"].items()
     }
+
+
+def _is_used(done: Mapping[str, Any], stretch: Mapping[str, Any]) -> bool:
+    return not (done["is_undisturbed"] and stretch["disturbances"])
 
 
 def seconds_of(stretches: Sequence[Mapping[str, Any]]) -> float:

@@ -39,8 +39,8 @@ _LOG = logging.getLogger(__name__)
 STAGES = ("decode", "preprocess", "network", "postprocess")
 WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
 
-# A stretch is short enough that a disturbance fills it or misses it, and most of it is queries (a frame takes some
-# 25 ms, the call after it a tenth longer than the others). Where streams end a stretch one after the other, the
+# A stretch is short enough that most disturbances fill it or miss it, and long beside its two frames of some 25 ms and
+# the query after the first, which takes 7 % longer than the others and is not counted. Where streams end a stretch one after the other, the
 # last ones have the machine for themselves: so many more queries in a stretch.
 _STRETCH_SECONDS, _STRETCH_QUERIES = 0.15, 4
 

@@ -15,7 +15,7 @@ import numpy as np
 _SIDE, _TAPS = 96, 9
 # Some milliseconds, longer than a turn of Linux's scheduler (2.8 ms): another process on the core shows in most.
 _PASSES = 125
-# A frame stands between any two stretches of a timing: long enough that one slow repetition is not its median.
+# Two frames stand around each stretch of a timing: short beside it, and one slow repetition is not the median.
 _REPETITIONS = 5
 
 

@@ -14,7 +14,7 @@ from ssdbench.bootstrap import Draws
 from ssdbench.bootstrap import compare as compare_draws
 from ssdbench.files import sha256_text
 from ssdbench.report.environment import fold, processors
-from ssdbench.report.pace import MOST
+from ssdbench.report.pace import MOST_APART
 from ssdbench.report.words import CELL_WORDS, count, listed, setting_words
 
 Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured"]
@@ -195,7 +195,7 @@ def compare_latency(a: Measured, b: Measured) -> Change:
     if both[0] != both[1]:
         return not_comparable(f"other processor: {both[0][0]} in A, {both[1][0]} in B")
     paces = [cell.number("timing", "reference_ms") for cell in (a, b)]
-    if paces[0] and paces[1] and max(paces[0] / paces[1], paces[1] / paces[0]) > 1 + MOST:
+    if paces[0] and paces[1] and max(paces[0] / paces[1], paces[1] / paces[0]) > 1 + MOST_APART:
         return not_comparable(
             f"the machine was at another pace: the reference workload took {paces[0]:.3g} ms in A, {paces[1]:.3g} in B"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 # By how much the reference workload may differ between timings that are compared. On a quiet machine 1 % was seen;
 # a shared one was 25 % slower for an hour, and so were the networks.
-MOST = 0.05
+MOST_APART = 0.05
 
 
 def judge_pace(rows: Sequence[dict[str, Any]], reference_ms: Mapping[str, float]) -> None:
@@ -25,7 +25,7 @@ def judge_pace(rows: Sequence[dict[str, Any]], reference_ms: Mapping[str, float]
     for row in rows:
         if row["timing_valid"] and row["id"] in reference_ms:
             slower = reference_ms[row["id"]] / fastest[tuple(row["timed_on"])] - 1
-            if slower > MOST:
+            if slower > MOST_APART:
                 row["timing_valid"] = False
                 row["timing_reason"] = (
                     f"the machine was slower than beside other cells: the reference workload took {100 * slower:.0f} % "
