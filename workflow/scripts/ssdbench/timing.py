@@ -40,8 +40,8 @@ STAGES = ("decode", "preprocess", "network", "postprocess")
 WARMUP_QUERIES, WARMUP_SECONDS = 8, 0.5
 
 # A stretch is short enough that most disturbances fill it or miss it, and long beside its two frames of some 25 ms and
-# the query after the first, which takes 7 % longer than the others and is not counted. Where streams end a stretch one after the other, the
-# last ones have the machine for themselves: so many more queries in a stretch.
+# the query after the first, which takes 7 % longer than the others and is not counted. Where streams end a stretch one
+# after the other, the last ones have the machine for themselves: so many more queries in a stretch.
 _STRETCH_SECONDS, _STRETCH_QUERIES = 0.15, 4
 
 
@@ -75,7 +75,7 @@ def measure(
     preprocess: Callable[[UInt8], UInt8],
     postprocess: Callable[[Heads | Finished, Sequence[ImageRecord]], object],
     host: Mapping[str, Any],
-    seconds: float = 5.0,
+    seconds: float = 4.0,
     patience: float = 6.0,
     batch: int = 1,
 ) -> dict[str, Any]:
