@@ -73,6 +73,15 @@ def test_an_invalid_timing_is_kept_and_flagged() -> None:
     assert "round 1: 40 queries, 64 are needed" in summary_markdown(summary)
     fastest = next(fact for fact in summary["groups"][0]["findings"] if fact["label"] == "Fastest")
     assert fastest["words"].startswith("TensorFlow fp32")
+    assert fastest["words"].endswith("1 of 2 timings are valid, and the others do not count.")
+
+
+def test_the_fastest_names_whose_ap_it_keeps_where_the_reference_was_not_timed_well() -> None:
+    reference = make_run(p50=10.0)
+    reference["timing"] |= {"timing_valid": False, "timing_reason": "round 1: x"}
+    summary = build_summary([reference, make_run("tflite", p50=2.0)], make_context())
+    fastest = next(fact for fact in summary["groups"][0]["findings"] if fact["label"] == "Fastest")
+    assert "of the reference's AP" in fastest["words"]
 
 
 @pytest.mark.parametrize(

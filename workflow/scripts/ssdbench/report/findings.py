@@ -35,12 +35,12 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
     timed = comparable_timings(rows)
     if timed:
         fastest = min(timed, key=lambda row: row["latency_p50_ms"])
-        words = cell_name(fastest) + _speed_up(fastest, reference) + _kept(fastest)
+        words = cell_name(fastest) + _gain(fastest, reference) + _among(timed, rows)
         facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))
         kept = [row for row in timed if row["verdict"] == "kept" or row is reference]
         if fastest["verdict"] in ("lost", "undecided") and kept:
             steady = min(kept, key=lambda row: row["latency_p50_ms"])
-            words = cell_name(steady) + (_speed_up(steady, reference) + _kept(steady) or ", the reference itself")
+            words = cell_name(steady) + (_gain(steady, reference) or ", the reference itself")
             facts.append(_fact("Fastest kept", quantity(steady["latency_p50_ms"]), "ms", words))
     sized = [row for row in rows if row["model_mb"]]
     if sized:
@@ -81,10 +81,21 @@ def _part(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
     return size + (f" and {_ap(row)}" if row["AP_share"] is not None else "")
 
 
-def _kept(row: Mapping[str, Any]) -> str:
-    return f", with {_ap(row)}" if row["AP_share"] is not None else ""
+def _gain(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
+    """How much faster than the reference, where that compares, and with how much of its AP."""
+    speed_up = _speed_up(row, reference)
+    whose = "its" if speed_up else "the reference's"
+    return speed_up + (f", with {_ap(row, whose)}" if row["AP_share"] is not None else "")
 
 
-def _ap(row: Mapping[str, Any]) -> str:
+def _among(timed: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of how many cells the fastest is one, where some timings are struck out."""
+    measured = sum(bool(row["latency_p50_ms"]) for row in rows)
+    return (
+        f". {len(timed)} of {measured} timings are valid, and the others do not count" if len(timed) < measured else ""
+    )
+
+
+def _ap(row: Mapping[str, Any], whose: str = "its") -> str:
     verdict = f" (verdict: {row['verdict']})" if row["verdict"] else ""
-    return f"{share(row['AP_share'])} of its AP{verdict}"
+    return f"{share(row['AP_share'])} of {whose} AP{verdict}"
