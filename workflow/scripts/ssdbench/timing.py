@@ -76,7 +76,7 @@ def measure(
     postprocess: Callable[[Heads | Finished, Sequence[ImageRecord]], object],
     host: Mapping[str, Any],
     seconds: float = 4.0,
-    patience: float = 6.0,
+    patience: float = 4.0,
     batch: int = 1,
 ) -> dict[str, Any]:
     """Time queries over the images in rotation, stretch by stretch, until the undisturbed stretches are enough.
