@@ -14,8 +14,8 @@ from measuring.growth import measure_growth
 from measuring.overhead import measure_overhead
 from measuring.table import Measurement, page
 from ssdbench.errors import exit_code
-from ssdbench.files import write_json, write_text
-from ssdbench.host import available_cores, host_facts, limit_pools
+from ssdbench.files.writing import write_json, write_text
+from ssdbench.machine.host import available_cores, host_facts, limit_pools
 
 QUICK_MATRIX = {"frameworks": ["tflite"], "precisions": ["fp32"], "timing": {"rounds": 1, "seconds": 0.1}}
 HERE = Path(__file__).resolve().parent

@@ -31,11 +31,11 @@ import psutil
 TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "workflow/scripts")]
 
-from ssdbench.checksums import Checksums  # noqa: E402
-from ssdbench.download import Patience, fetch  # noqa: E402
+from ssdbench.catalog.registry import RemoteFile  # noqa: E402
 from ssdbench.errors import UserError  # noqa: E402
-from ssdbench.host import host_facts  # noqa: E402
-from ssdbench.registry import RemoteFile  # noqa: E402
+from ssdbench.fetch.checksums import Checksums  # noqa: E402
+from ssdbench.fetch.download import Patience, fetch  # noqa: E402
+from ssdbench.machine.host import host_facts  # noqa: E402
 from support.bad_models import BAD_MODELS, SOON, with_bad_cell, write_bad_model  # noqa: E402
 from support.faults import VICTIMS, Chain, Run, Sound, accuracy_results  # noqa: E402
 from support.project import Project  # noqa: E402

@@ -9,10 +9,10 @@ from measuring.cells import Target
 from measuring.plain_nms import plain_suppress
 from measuring.table import Measurement, at_least, at_most, holds
 from measuring.workers import Result, Work, once
-from ssdbench.boxes import clip, decode, to_pixels
-from ssdbench.outputs import Heads
-from ssdbench.pixels import load_image
-from ssdbench.postprocess import detections_of
+from ssdbench.boxes.coordinates import clip, decode, to_pixels
+from ssdbench.boxes.decoding import detections_of
+from ssdbench.boxes.outputs import Heads
+from ssdbench.images.pixels import load_image
 
 BAR_MS = 0.5
 _PLAIN = 16  # images that the plain reference takes: some tenths of a second each

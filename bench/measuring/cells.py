@@ -11,15 +11,15 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from ssdbench.artifacts import open_artifact
-from ssdbench.coco import ImageList, ImageRecord, read_image_list
-from ssdbench.commandline import plan_of
+from ssdbench.boxes.decoding import HeadDecoding
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.catalog.protocols import protocol
+from ssdbench.coco.annotations import ImageList, ImageRecord, read_image_list
+from ssdbench.conversion.artifact import open_artifact
 from ssdbench.errors import UserError
-from ssdbench.inference import head_decoding
-from ssdbench.normalisation import Normalisation
-from ssdbench.pixels import ChannelOrder
-from ssdbench.postprocess import HeadDecoding
-from ssdbench.protocols import protocol
+from ssdbench.images.pixels import ChannelOrder
+from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.plan.command_line import plan_of
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 

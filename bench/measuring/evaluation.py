@@ -14,10 +14,10 @@ import numpy as np
 
 from measuring.table import Measurement, at_least, holds
 from measuring.workers import Result, Work, in_turn
-from ssdbench.coco import read_annotations
-from ssdbench.detections import Detection, read_detections, write_detections
-from ssdbench.evaluation import METRICS, coco_metrics
-from ssdbench.files import write_json
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.detections import Detection, read_detections, write_detections
+from ssdbench.evaluation.coco_metrics import METRICS, coco_metrics
+from ssdbench.files.writing import write_json
 
 LOAD_BAR, EVALUATE_BAR, EQUAL = 2, 8, 1e-9
 _CATEGORIES, _PER_IMAGE = 80, 100

@@ -12,7 +12,7 @@ from measuring.cells import Target
 from measuring.evaluation import Case, evaluation_of, write_case
 from measuring.table import Measurement, Row, at_most
 from measuring.workers import Result, Work, once
-from ssdbench.host import peak_rss_mb
+from ssdbench.machine.host import peak_rss_mb
 
 BAR = 1.1
 _MORE = "a fixed cost per run would make this fall; it rose"

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 from measuring.table import Measurement, at_most
-from ssdbench.commandline import ROOT
 from ssdbench.errors import UserError
+from ssdbench.plan.command_line import ROOT
 
 BAR = 1.25
 _PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs")

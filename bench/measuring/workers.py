@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from ssdbench.host import limit_pools
-from ssdbench.lifetime import end_with_parent
+from ssdbench.jobs.lifetime import end_with_parent
+from ssdbench.machine.host import limit_pools
 
 Result = dict[str, Any]
 Work = Callable[[], Result]

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from e2e.conftest import QUICK
-from ssdbench.evaluation import METRICS
+from ssdbench.evaluation.coco_metrics import METRICS
 from support.project import Project
 
 pytestmark = pytest.mark.slow
@@ -131,7 +131,7 @@ def test_snakemake_makes_its_own_report_offline(project: Project) -> None:
 
 
 def test_a_changed_report_text_rebuilds_the_report_alone(project: Project) -> None:
-    template = project.folder / "workflow/scripts/ssdbench/report/templates/template.html.j2"
+    template = project.folder / "workflow/scripts/ssdbench/report/page/templates/template.html.j2"
     with changed(template, template.read_text() + "\n<!-- another word -->\n"):
         assert project.dry_run(config=QUICK) == {"build_report": 1, "check_cells": 1}
 
@@ -211,7 +211,7 @@ def test_another_mirror_fetches_nothing_again(project: Project) -> None:
 
 
 def test_another_framework_version_measures_that_framework_anew(project: Project) -> None:
-    table = project.folder / "workflow/scripts/ssdbench/frameworks.py"
+    table = project.folder / "workflow/scripts/ssdbench/catalog/frameworks.py"
     with changed(table, table.read_text().replace('("ai-edge-litert", "numpy")', '("ai-edge-litert",)')):
         jobs = project.dry_run("detections", config=QUICK)
     assert jobs["detect_objects"] >= 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.conftest import LOCAL
-from ssdbench.frameworks import artifact_of
+from ssdbench.catalog.frameworks import artifact_of
 from support.project import Project
 
 pytestmark = pytest.mark.slow

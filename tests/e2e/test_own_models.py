@@ -12,8 +12,8 @@ import yaml
 
 from conftest import ROOT
 from e2e.conftest import QUICK
-from ssdbench.graphs.source import load_graph
-from ssdbench.registry import ModelRow, Source
+from ssdbench.catalog.registry import ModelRow, Source
+from ssdbench.conversion.load_graph import load_graph
 from support.own_models import write_anchors, write_onnx
 from support.project import Project
 

@@ -9,9 +9,9 @@ import pytest
 
 from conftest import CocoSample
 from e2e.conftest import QUICK
-from ssdbench.config import merge
-from ssdbench.documents import read_yaml
-from ssdbench.files import sha256_file
+from ssdbench.files.schema import read_yaml
+from ssdbench.files.writing import sha256_file
+from ssdbench.plan.config import merge
 from support.project import Project
 from support.server import Fault, FileServer
 from support.val2014 import CHECKPOINT, HOST, build_server

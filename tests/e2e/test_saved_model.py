@@ -9,9 +9,9 @@ import yaml
 
 from conftest import ROOT
 from e2e.conftest import QUICK
-from ssdbench.anchors import standard_anchors
-from ssdbench.graphs.source import load_graph
-from ssdbench.registry import ModelRow, Source
+from ssdbench.boxes.anchors import standard_anchors
+from ssdbench.catalog.registry import ModelRow, Source
+from ssdbench.conversion.load_graph import load_graph
 from support.project import Project
 from support.server import FileServer
 from support.tf2_detector import detector_of, write_targz

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from e2e.conftest import LOCAL, QUICK
-from ssdbench.commandline import plan_of
+from ssdbench.plan.command_line import plan_of
 from support.project import Project
 from support.slurm import NODES, Slurm, missing
 

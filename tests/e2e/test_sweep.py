@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from conftest import CocoSample
-from ssdbench.artifacts import open_artifact
-from ssdbench.graphs.batching import Single, with_batch
-from ssdbench.graphs.check import run_all
-from ssdbench.outputs import Heads, UInt8
+from ssdbench.boxes.outputs import Heads, UInt8
+from ssdbench.conversion.artifact import open_artifact
+from ssdbench.conversion.batching import Single, with_batch
+from ssdbench.conversion.check_conversion import run_all
 from ssdbench.runtimes import open_session
 from support.project import Project
 

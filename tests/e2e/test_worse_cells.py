@@ -21,23 +21,23 @@ import pytest
 
 from conftest import CocoSample
 from e2e.conftest import LOCAL
-from ssdbench.artifacts import open_artifact
-from ssdbench.bootstrap import compare, draw, from_record
-from ssdbench.causes import usual_causes
-from ssdbench.coco import ImageRecord, read_annotations, read_image_list
-from ssdbench.detections import Detection, Detections, read_detections, write_detections
-from ssdbench.diagnosis import ExpectedAP, Run, explain_low, images_to_try, run_changed
-from ssdbench.files import read_json
-from ssdbench.host import host_facts, int8_saturates
-from ssdbench.inference import detect, detections, head_decoding
-from ssdbench.matching import match
-from ssdbench.parity import ladder_of
-from ssdbench.per_image import found_by_image
-from ssdbench.pixels import resize_image
-from ssdbench.postprocess import Found
-from ssdbench.protocols import protocol
+from ssdbench.boxes.decoding import Found
+from ssdbench.catalog.protocols import protocol
+from ssdbench.coco.annotations import ImageRecord, read_annotations, read_image_list
+from ssdbench.coco.detections import Detection, Detections, read_detections, write_detections
+from ssdbench.conversion.artifact import open_artifact
+from ssdbench.diagnosis.explain import ExpectedAP, Run, explain_low, images_to_try, run_changed
+from ssdbench.diagnosis.parity import ladder_of
+from ssdbench.diagnosis.usual_causes import usual_causes
+from ssdbench.evaluation.bootstrap import compare, draw, from_record
+from ssdbench.evaluation.coco_matching import match
+from ssdbench.evaluation.image_matching import found_by_image
+from ssdbench.files.writing import read_json
+from ssdbench.images.pixels import resize_image
+from ssdbench.inference.accuracy_pass import detect, detections, head_decoding
+from ssdbench.inference.trace import Recorder, SeenCell, read_seen, write_seen
+from ssdbench.machine.host import host_facts, int8_saturates
 from ssdbench.runtimes import open_session
-from ssdbench.seen import Recorder, SeenCell, read_seen, write_seen
 from support.project import Project
 from support.rule_script import run_rule_script
 
@@ -120,7 +120,7 @@ def per_tensor(project: Project, sample: CocoSample) -> bytes:
     import onnx
     import onnxruntime.quantization as quantisation
 
-    from ssdbench.graphs.to_onnx import to_int8
+    from ssdbench.conversion.to_onnx import to_int8
 
     files = sorted(sample.calibration.iterdir())
     pixels = [resize_image(cv2.imread(str(file)), 300, "rgb") for file in files]

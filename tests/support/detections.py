@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ssdbench.coco import Annotation, Annotations, Category, ImageRecord
-from ssdbench.detections import Detection
+from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord
+from ssdbench.coco.detections import Detection
 
 # What ssdlite_mobilenet_v2 finds in the 130 images of `coco_sample` when fed RGB and BGR: the best 40 detections of
 # each image, boxes int16 x y w h in tenths of a pixel.

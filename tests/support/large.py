@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.detections import Detection, write_detections
+from ssdbench.coco.detections import Detection, write_detections
 
 CATEGORIES, SIDE, TRUTHS, FOUND = 80, 640, 7, 100
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.seen import SeenCell, write_seen
+from ssdbench.inference.trace import SeenCell, write_seen
 from support.large import write_large
 from support.report_cells import make_run
 from support.rule_script import run_rule_script

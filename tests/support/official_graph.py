@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from ssdbench.graphs.tfjs import read_tfjs
+from ssdbench.conversion.tfjs import read_tfjs
 
 _PIPELINE = """model {
   ssd {

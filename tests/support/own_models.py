@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.anchors import standard_anchors
-from ssdbench.graphs.graphdef import import_outputs
+from ssdbench.boxes.anchors import standard_anchors
+from ssdbench.conversion.graphdef import import_outputs
 
 # COCO's ids have gaps: its 80 classes in order.
 COCO80 = [*range(1, 12), *range(13, 26), 27, 28, *range(31, 45), *range(46, 66), 67, 70, *range(72, 83), *range(84, 91)]

@@ -9,16 +9,16 @@ import json
 import sys
 from pathlib import Path
 
-from ssdbench import inference
-from ssdbench.artifacts import open_artifact
-from ssdbench.coco import read_annotations
-from ssdbench.detections import write_detections
-from ssdbench.files import sha256_file
-from ssdbench.host import limit_pools
-from ssdbench.inference import Pass, detect, detections, head_decoding, run_pass
-from ssdbench.normalisation import Normalisation
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.detections import write_detections
+from ssdbench.conversion.artifact import open_artifact
+from ssdbench.files.writing import sha256_file
+from ssdbench.inference import accuracy_pass
+from ssdbench.inference.accuracy_pass import Pass, detect, detections, head_decoding, run_pass
+from ssdbench.inference.trace import Recorder, write_seen
+from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
-from ssdbench.seen import Recorder, write_seen
 
 
 def main(framework: str, card_path: str, folder: str, annotations: str, output: str, count: str) -> None:
@@ -40,7 +40,7 @@ def main(framework: str, card_path: str, folder: str, annotations: str, output: 
         len(records),
     )
     # A trial of one session with all cores, and then the rest with what was faster.
-    inference._TRIAL_SECONDS, inference._WORTH_A_TRIAL_SECONDS = 0.2, 0.0
+    accuracy_pass._TRIAL_SECONDS, accuracy_pass._WORTH_A_TRIAL_SECONDS = 0.2, 0.0
     hashes = {}
     for name, threads in (("one core", 1), ("two cores", 2)):
         outcome = run_pass(job, threads, Path(output, "detections.json"))

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco import Annotation, Annotations, Category, ImageRecord
-from ssdbench.detections import Detection
+from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord
+from ssdbench.coco.detections import Detection
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "tidecv.json"
 CELLS = ("tensorflow/fp32", "tflite/int8")

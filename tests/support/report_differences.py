@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.outputs import Heads
-from ssdbench.parity import Ladder, Seen
-from ssdbench.postprocess import Found
-from ssdbench.tide import ERRORS
+from ssdbench.boxes.decoding import Found
+from ssdbench.boxes.outputs import Heads
+from ssdbench.diagnosis.parity import Ladder, Seen
+from ssdbench.evaluation.tide import ERRORS
 
 OK = {"status": "ok", "reason": "", "log": ""}
 NOTHING = dict.fromkeys(("comparison", "parity", "errors", "diagnosis", "parts", "expected"))

@@ -11,10 +11,10 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from ssdbench.parity import TOLERANCES
-from ssdbench.published import load_published
-from ssdbench.report.page import render_page
-from ssdbench.report.summary import build_summary
+from ssdbench.catalog.published import load_published
+from ssdbench.diagnosis.parity import TOLERANCES
+from ssdbench.report.page.page import render_page
+from ssdbench.report.summary.build_summary import build_summary
 from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.graphs.graphdef import nodes_of, producer, subgraph
+from ssdbench.conversion.graphdef import nodes_of, producer, subgraph
 
 SIZE = 64
 CLASSES = 5

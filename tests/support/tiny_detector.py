@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.registry import GraphNms, HeadLayout, ModelRow, Source
+from ssdbench.catalog.registry import GraphNms, HeadLayout, ModelRow, Source
 
 SIZE = 32
 CLASSES = 5

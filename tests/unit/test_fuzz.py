@@ -20,17 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from ssdbench.checksums import Checksums
-from ssdbench.coco import read_annotations, read_image_list
-from ssdbench.detections import read_detections
-from ssdbench.documents import read_yaml
+from ssdbench.catalog.dataset_tag import parse_tag, read_ids
+from ssdbench.catalog.registry import ModelRow, RemoteFile, Source, load_registry
+from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.detections import read_detections
+from ssdbench.conversion.load_graph import load_graph
+from ssdbench.conversion.tfjs import read_tfjs
 from ssdbench.errors import UserError
-from ssdbench.graphs.source import load_graph
-from ssdbench.graphs.tfjs import read_tfjs
-from ssdbench.load import load_plan
-from ssdbench.registry import ModelRow, RemoteFile, Source, load_registry
-from ssdbench.seen import Recorder, read_seen, write_seen
-from ssdbench.tags import parse_tag, read_ids
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.files.schema import read_yaml
+from ssdbench.inference.trace import Recorder, read_seen, write_seen
+from ssdbench.plan.load import load_plan
 from support.tiny_detector import tiny_graph_def, write_tfjs
 from support.trees import content
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from ssdbench.checksums import Checksums
-from ssdbench.config import load_config
+from ssdbench.catalog.registry import ModelRow, RemoteFile, Source, load_registry
+from ssdbench.conversion.load_graph import load_graph
 from ssdbench.errors import UserError
-from ssdbench.graphs.source import load_graph
-from ssdbench.registry import ModelRow, RemoteFile, Source, load_registry
-from ssdbench.seen import read_seen
-from ssdbench.sources import fetch_source
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.fetch.model_source import fetch_source
+from ssdbench.inference.trace import read_seen
+from ssdbench.plan.config import load_config
 
 SCHEMAS = ROOT / "workflow/schemas"
 CODE = sorted((ROOT / "workflow").rglob("*.py"))
@@ -198,7 +198,7 @@ def graph_that(does: str, file: Path, in_a_function: bool) -> Any:
 @pytest.mark.parametrize("in_a_function", [False, True])
 @pytest.mark.parametrize("does", ["writes", "reads", "prints", "calls Python"])
 def test_a_graph_that_does_more_than_compute_is_refused(does: str, in_a_function: bool, tmp_path: Path) -> None:
-    from ssdbench.normalisation import MOBILENET_SSD
+    from ssdbench.catalog.normalisation import MOBILENET_SSD
     from ssdbench.runtimes import open_session
 
     source = tmp_path / "model.pb"

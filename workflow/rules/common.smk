@@ -12,17 +12,17 @@ ROOT = Path(
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from ssdbench.availability import runs_elsewhere, unavailable_reason
-from ssdbench.code import module_files
+from ssdbench.plan.availability import runs_elsewhere, unavailable_reason
+from ssdbench.plan.source_files import module_files
 from ssdbench.errors import UserError
-from ssdbench.files import fingerprint, read_json, sha256_files
-from ssdbench.forecast import forecast
-from ssdbench.frameworks import artifact_of, frameworks
-from ssdbench.host import available_cores, package_versions
-from ssdbench.lifetime import clear_stale_lock
-from ssdbench.load import load_plan
-from ssdbench.protocols import protocol
-from ssdbench.settings import Setting
+from ssdbench.files.writing import fingerprint, read_json, sha256_files
+from ssdbench.plan.forecast import forecast
+from ssdbench.catalog.frameworks import artifact_of, frameworks
+from ssdbench.machine.host import available_cores, package_versions
+from ssdbench.jobs.lifetime import clear_stale_lock
+from ssdbench.plan.load import load_plan
+from ssdbench.catalog.protocols import protocol
+from ssdbench.catalog.timing_setting import Setting
 
 
 def check_slots(limit):
@@ -351,7 +351,8 @@ def where_reports_lie():
 def report_texts():
     """The templates of the page: editing one rebuilds the report and nothing else."""
     return [
-        str(file) for file in sorted((SCRIPTS / "ssdbench/report/templates").iterdir())
+        str(file)
+        for file in sorted((SCRIPTS / "ssdbench/report/page/templates").iterdir())
     ]
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.artifacts import open_artifact
-from ssdbench.graphs.batching import Single, with_batch
-from ssdbench.images import folder_records
-from ssdbench.pixels import load_images
+from ssdbench.conversion.artifact import open_artifact
+from ssdbench.conversion.batching import Single, with_batch
+from ssdbench.images.image_folder import folder_records
+from ssdbench.images.pixels import load_images
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

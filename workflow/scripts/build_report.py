@@ -6,17 +6,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.bootstrap import Draws, from_record
-from ssdbench.documents import read_yaml
-from ssdbench.files import read_json, write_text
-from ssdbench.published import load_published
-from ssdbench.report.exports import write_exports
-from ssdbench.report.page import render_page
-from ssdbench.report.pictures import build_pictures
-from ssdbench.report.summary import build_summary, write_summary
+from ssdbench.catalog.published import load_published
+from ssdbench.evaluation.bootstrap import Draws, from_record
+from ssdbench.files.schema import read_yaml
+from ssdbench.files.writing import read_json, write_text
+from ssdbench.jobs import steps
+from ssdbench.report.exports.write_exports import write_exports
+from ssdbench.report.page.page import render_page
+from ssdbench.report.page.pictures import build_pictures
+from ssdbench.report.run_record import collect_what_is_there
+from ssdbench.report.summary.build_summary import build_summary, write_summary
 from ssdbench.report.words import CELL_WORDS
-from ssdbench.run_record import collect_what_is_there
 
 snakemake: Any  # given by the rule
 

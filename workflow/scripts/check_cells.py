@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
 from ssdbench.errors import UserError
-from ssdbench.files import read_json
+from ssdbench.files.writing import read_json
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

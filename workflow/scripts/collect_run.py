@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.files import write_json
-from ssdbench.run_record import collect_run
+from ssdbench.files.writing import write_json
+from ssdbench.jobs import steps
+from ssdbench.report.run_record import collect_run
 
 snakemake: Any  # given by the rule
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.files import read_json
-from ssdbench.rounds import combine_rounds
+from ssdbench.files.writing import read_json
+from ssdbench.jobs import steps
+from ssdbench.timing.combine_rounds import combine_rounds
 
 snakemake: Any  # given by the rule
 

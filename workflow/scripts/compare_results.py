@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssdbench.errors import UserError, exit_code
-from ssdbench.files import write_text
-from ssdbench.report.compare import compare_results
-from ssdbench.report.compare_page import describe_comparison, render_comparison
-from ssdbench.report.results_folder import read_results
+from ssdbench.files.writing import write_text
+from ssdbench.report.compare.compare_page import describe_comparison, render_comparison
+from ssdbench.report.compare.compare_results import compare_results
+from ssdbench.report.compare.results_folder import read_results
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -5,15 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import read_annotations, read_image_list
-from ssdbench.detections import read_detections
-from ssdbench.files import read_json
-from ssdbench.losses import image_disagreements, image_losses
-from ssdbench.parity import ladder_of
-from ssdbench.per_image import found_by_image
-from ssdbench.postprocess import Found
-from ssdbench.seen import read_seen
+from ssdbench.boxes.decoding import Found
+from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.detections import read_detections
+from ssdbench.diagnosis.image_losses import image_disagreements, image_losses
+from ssdbench.diagnosis.parity import ladder_of
+from ssdbench.evaluation.image_matching import found_by_image
+from ssdbench.files.writing import read_json
+from ssdbench.inference.trace import read_seen
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.sample import compose
+from ssdbench.images.sample import compose
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

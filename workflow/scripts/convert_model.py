@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import ImageRecord, read_image_list
-from ssdbench.files import read_json
-from ssdbench.graphs.convert import convert
-from ssdbench.host import host_facts, int8_saturates
-from ssdbench.images import folder_records
-from ssdbench.outputs import UInt8
-from ssdbench.pixels import load_images
+from ssdbench.boxes.outputs import UInt8
+from ssdbench.coco.annotations import ImageRecord, read_image_list
+from ssdbench.conversion.convert import convert
+from ssdbench.files.writing import read_json
+from ssdbench.images.image_folder import folder_records
+from ssdbench.images.pixels import load_images
+from ssdbench.jobs import steps
+from ssdbench.machine.host import host_facts, int8_saturates
 
 snakemake: Any  # given by the rule
 

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.artifacts import check_processor, open_artifact
-from ssdbench.coco import read_image_list
-from ssdbench.files import sha256_files, write_text
-from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
-from ssdbench.inference import Pass, check_not_calibrated_with, head_decoding, run_pass
-from ssdbench.normalisation import Normalisation
-from ssdbench.protocols import protocol
-from ssdbench.seen import Recorder, write_seen
-from ssdbench.shards import shard_slice
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.catalog.protocols import protocol
+from ssdbench.coco.annotations import read_image_list
+from ssdbench.conversion.artifact import check_processor, open_artifact
+from ssdbench.files.writing import sha256_files, write_text
+from ssdbench.inference.accuracy_pass import Pass, check_not_calibrated_with, head_decoding, run_pass
+from ssdbench.inference.shards import shard_slice
+from ssdbench.inference.trace import Recorder, write_seen
+from ssdbench.jobs import steps
+from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools
 
 snakemake: Any  # given by the rule
 

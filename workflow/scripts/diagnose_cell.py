@@ -5,18 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ssdbench import diagnosis, steps
-from ssdbench.artifacts import check_processor, open_artifact
-from ssdbench.causes import FoundByImage, usual_causes
-from ssdbench.coco import ImageList, ImageRecord, read_annotations, read_image_list
-from ssdbench.detections import read_detections
-from ssdbench.diagnosis import ExpectedAP, Explanation
-from ssdbench.files import read_json
-from ssdbench.host import host_facts, int8_saturates, limit_pools
-from ssdbench.inference import head_decoding
-from ssdbench.normalisation import Normalisation
-from ssdbench.per_image import found_by_image
-from ssdbench.protocols import protocol
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.catalog.protocols import protocol
+from ssdbench.coco.annotations import ImageList, ImageRecord, read_annotations, read_image_list
+from ssdbench.coco.detections import read_detections
+from ssdbench.conversion.artifact import check_processor, open_artifact
+from ssdbench.diagnosis import explain
+from ssdbench.diagnosis.explain import ExpectedAP, Explanation
+from ssdbench.diagnosis.usual_causes import FoundByImage, usual_causes
+from ssdbench.evaluation.image_matching import found_by_image
+from ssdbench.files.writing import read_json
+from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.jobs import steps
+from ssdbench.machine.host import host_facts, int8_saturates, limit_pools
 from ssdbench.runtimes import open_session
 
 snakemake: Any  # given by the rule
@@ -26,12 +27,12 @@ def work() -> steps.Record:
     parity, metrics, parts = (record(name) for name in ("parity", "metrics", "parts"))
     images = read_image_list(Path(snakemake.input.images))
     explanation = Explanation()
-    if diagnosis.departs(parity):
+    if explain.departs(parity):
         explanation = departure(images, parity)
-    expected = diagnosis.against_expected(snakemake.params.expected, metrics, parts)
+    expected = explain.against_expected(snakemake.params.expected, metrics, parts)
     if not explanation.asked and expected and expected.is_outside:
         if expected.ours > expected.AP:
-            explanation = diagnosis.explain_high(expected, parts)
+            explanation = explain.explain_high(expected, parts)
         else:
             explanation = shortfall(images, expected)
     return asdict(explanation)
@@ -46,9 +47,9 @@ def record(name: str) -> Any:
 def departure(images: ImageList, parity: steps.Record) -> Explanation:
     """Run the reference with each usual cause."""
     worst = [one["image_id"] for one in parity["worst"]]
-    records = diagnosis.images_to_try(images.images, diagnosis.DEPARTURE_IMAGES, worst)
+    records = explain.images_to_try(images.images, explain.DEPARTURE_IMAGES, worst)
     run = runner(parity["reference"], snakemake.input.reference_card, images.folder, records)
-    return diagnosis.explain_departure(run, sizes(records), observed(records))
+    return explain.explain_departure(run, sizes(records), observed(records))
 
 
 def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
@@ -56,19 +57,19 @@ def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
     truth = read_annotations(Path(snakemake.input.annotations))
     with_objects = {row.image_id for row in truth.annotations if not row.iscrowd}
     telling = [image for image in images.images if image.id in with_objects]
-    records = diagnosis.images_to_try(telling, diagnosis.EXPECTED_IMAGES)
+    records = explain.images_to_try(telling, explain.EXPECTED_IMAGES)
     run = runner(dict(snakemake.wildcards), snakemake.input.card, images.folder, records)
     how = protocol(snakemake.wildcards.protocol)
-    return diagnosis.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
+    return explain.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
 
 
-def runner(cell: Mapping[str, str], card_path: str, folder: Path, records: Sequence[ImageRecord]) -> diagnosis.Run:
+def runner(cell: Mapping[str, str], card_path: str, folder: Path, records: Sequence[ImageRecord]) -> explain.Run:
     """What runs a cell (its framework and precision) on a few images with any of the usual changes."""
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
     card, artifact = open_artifact(Path(card_path))
     check_processor(card, int8_saturates(host_facts()["cpu_flags"]))
-    return diagnosis.run_changed(
+    return explain.run_changed(
         open_session(
             cell["framework"],
             artifact,
@@ -90,7 +91,7 @@ def observed(records: Sequence[ImageRecord]) -> FoundByImage:
     return found_by_image(read_detections(Path(snakemake.input.detections)), [record.id for record in records])
 
 
-def sizes(records: Sequence[ImageRecord]) -> diagnosis.Sizes:
+def sizes(records: Sequence[ImageRecord]) -> explain.Sizes:
     return {record.id: (record.width, record.height) for record in records}
 
 

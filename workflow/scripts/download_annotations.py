@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.archive import unpack
-from ssdbench.checksums import Checksums
-from ssdbench.download import fetch
 from ssdbench.errors import UserError
-from ssdbench.files import sha256_file
+from ssdbench.fetch.archive import unpack
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.fetch.download import fetch
+from ssdbench.files.writing import sha256_file
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

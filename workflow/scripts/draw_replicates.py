@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.bootstrap import draw, to_record
-from ssdbench.coco import read_annotations, read_image_list
-from ssdbench.detections import read_detections
-from ssdbench.matching import match
+from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.detections import read_detections
+from ssdbench.evaluation.bootstrap import draw, to_record
+from ssdbench.evaluation.coco_matching import match
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

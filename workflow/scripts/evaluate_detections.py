@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import read_image_list
-from ssdbench.evaluation import evaluate
+from ssdbench.coco.annotations import read_image_list
+from ssdbench.evaluation.coco_metrics import evaluate
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import read_annotations, read_image_list
-from ssdbench.detections import read_detections
-from ssdbench.files import sha256_file
-from ssdbench.parts import evaluate_parts
-from ssdbench.tags import read_ids
+from ssdbench.catalog.dataset_tag import read_ids
+from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.detections import read_detections
+from ssdbench.evaluation.held_out import evaluate_parts
+from ssdbench.files.writing import sha256_file
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

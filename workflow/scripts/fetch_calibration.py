@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.checksums import Checksums
-from ssdbench.coco import ImageList, ImageRecord, read_annotations, write_image_list
-from ssdbench.coco_images import place_images
-from ssdbench.images import choose_calibration, coco_id, folder_records
+from ssdbench.coco.annotations import ImageList, ImageRecord, read_annotations, write_image_list
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.fetch.image_files import place_images
+from ssdbench.images.image_folder import choose_calibration, coco_id, folder_records
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.checksums import Checksums
-from ssdbench.coco import ImageList, read_annotations, write_image_list
-from ssdbench.coco_images import place_images
-from ssdbench.files import sha256_file
-from ssdbench.tags import select_ids
+from ssdbench.catalog.dataset_tag import select_ids
+from ssdbench.coco.annotations import ImageList, read_annotations, write_image_list
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.fetch.image_files import place_images
+from ssdbench.files.writing import sha256_file
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

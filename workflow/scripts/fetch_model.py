@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.checksums import Checksums
-from ssdbench.files import write_json
-from ssdbench.sources import fetch_source
+from ssdbench.fetch.checksums import Checksums
+from ssdbench.fetch.model_source import fetch_source
+from ssdbench.files.writing import write_json
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

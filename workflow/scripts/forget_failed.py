@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssdbench.artifacts import open_artifact
-from ssdbench.commandline import config_parser, plan_of
+from ssdbench.catalog.timing_setting import Setting
+from ssdbench.conversion.artifact import open_artifact
 from ssdbench.errors import UserError, exit_code
-from ssdbench.files import read_json
-from ssdbench.host import available_cores
-from ssdbench.settings import Setting
+from ssdbench.files.writing import read_json
+from ssdbench.machine.host import available_cores
+from ssdbench.plan.command_line import config_parser, plan_of
 
 
 def must_go(path: Path) -> bool:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import ImageList, read_annotations, write_image_list
-from ssdbench.files import sha256_file
-from ssdbench.images import folder_records, inspect
-from ssdbench.tags import select_ids
+from ssdbench.catalog.dataset_tag import select_ids
+from ssdbench.coco.annotations import ImageList, read_annotations, write_image_list
+from ssdbench.files.writing import sha256_file
+from ssdbench.images.image_folder import folder_records, inspect
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.coco import read_image_list
-from ssdbench.detections import join_detections, write_detections
-from ssdbench.files import read_json
-from ssdbench.seen import Recorder, join_seen, read_seen, write_seen
-from ssdbench.shards import check_complete, merged_record
+from ssdbench.coco.annotations import read_image_list
+from ssdbench.coco.detections import join_detections, write_detections
+from ssdbench.files.writing import read_json
+from ssdbench.inference.shards import check_complete, merged_record
+from ssdbench.inference.trace import Recorder, join_seen, read_seen, write_seen
+from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from ssdbench.commandline import config_parser, plan_of
 from ssdbench.errors import exit_code
-from ssdbench.forecast import Forecast, forecast
-from ssdbench.host import available_cores
-from ssdbench.plan import Plan
+from ssdbench.machine.host import available_cores
+from ssdbench.plan.command_line import config_parser, plan_of
+from ssdbench.plan.forecast import Forecast, forecast
+from ssdbench.plan.plan import Plan
 
 
 def describe(plan: Plan, cost: Forecast) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 
-from ssdbench.commandline import plan_of
 from ssdbench.errors import UserError
+from ssdbench.plan.command_line import plan_of
 
 
 def main(arguments: Sequence[str]) -> int:

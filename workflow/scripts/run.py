@@ -22,26 +22,26 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ssdbench import inference
-from ssdbench.anchors import read_anchors, standard_anchors
-from ssdbench.coco import ImageRecord, read_annotations
-from ssdbench.detections import write_detections
+from ssdbench.boxes.anchors import read_anchors, standard_anchors
+from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
+from ssdbench.boxes.nms import NmsSettings
+from ssdbench.boxes.outputs import UInt8
+from ssdbench.catalog.frameworks import artifact_of, frameworks
+from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
+from ssdbench.catalog.registry import FASTER_RCNN
+from ssdbench.coco.annotations import ImageRecord, read_annotations
+from ssdbench.coco.detections import write_detections
 from ssdbench.errors import UserError, exit_code
-from ssdbench.evaluation import METRICS, evaluate
-from ssdbench.files import read_json
-from ssdbench.frameworks import artifact_of, frameworks
-from ssdbench.host import limit_pools
-from ssdbench.inference import detections
-from ssdbench.nms import NmsSettings
-from ssdbench.normalisation import MOBILENET_SSD, Normalisation
-from ssdbench.outputs import UInt8
-from ssdbench.percentiles import percentiles
-from ssdbench.pixels import load_images
-from ssdbench.postprocess import Found, HeadDecoding, detections_of
-from ssdbench.progress import Progress
-from ssdbench.registry import FASTER_RCNN
+from ssdbench.evaluation.coco_metrics import METRICS, evaluate
+from ssdbench.files.writing import read_json
+from ssdbench.images.pixels import load_images
+from ssdbench.inference import accuracy_pass
+from ssdbench.inference.accuracy_pass import detections
+from ssdbench.jobs.progress import Progress
+from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
+from ssdbench.timing.percentiles import percentiles
 
 ALIASES = {"tf": "tensorflow", "ort": "onnxruntime", "ov": "openvino"}
 ANY_SIZE = 300  # for graphs that resize by themselves
@@ -175,7 +175,7 @@ def card_beside(model: Path) -> dict[str, Any]:
 
 def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding | None:
     """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
-    of_card = inference.head_decoding(card, asdict(NMS)) if card else None
+    of_card = accuracy_pass.head_decoding(card, asdict(NMS)) if card else None
     if session.graph_kind == "graph":
         return of_card
     if of_card is None:

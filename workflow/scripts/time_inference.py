@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ssdbench import steps
-from ssdbench.artifacts import check_processor, open_artifact
-from ssdbench.coco import ImageRecord, read_image_list
+from ssdbench.boxes.decoding import detections_of
+from ssdbench.boxes.outputs import Finished, Heads
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.catalog.protocols import protocol
+from ssdbench.catalog.timing_setting import Setting
+from ssdbench.coco.annotations import ImageRecord, read_image_list
+from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.errors import Unsupported
-from ssdbench.files import sha256_files
-from ssdbench.host import available_cores, host_facts, int8_saturates, limit_pools
-from ssdbench.inference import head_decoding
-from ssdbench.normalisation import Normalisation
-from ssdbench.outputs import Finished, Heads
-from ssdbench.pixels import read_image, resize_image
-from ssdbench.postprocess import detections_of
-from ssdbench.protocols import protocol
-from ssdbench.settings import Setting
-from ssdbench.timing import load_sessions, measure
+from ssdbench.files.writing import sha256_files
+from ssdbench.images.pixels import read_image, resize_image
+from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.jobs import steps
+from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools
+from ssdbench.timing.measure_round import load_sessions, measure
 
 snakemake: Any  # given by the rule
 

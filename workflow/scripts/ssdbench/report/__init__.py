@@ -1,1 +1,1 @@
-"""The report: summary tables, published rows, pictures and the one-file page."""
+"""What a run found, written for people."""

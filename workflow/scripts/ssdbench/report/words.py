@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from ssdbench.config import CellName
-from ssdbench.evaluation import METRICS
-from ssdbench.settings import Setting
+from ssdbench.catalog.timing_setting import Setting
+from ssdbench.evaluation.coco_metrics import METRICS
+from ssdbench.plan.config import CellName
 
 DASH = "–"
 MINUS = "−"

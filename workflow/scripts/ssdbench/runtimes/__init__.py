@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from ssdbench.catalog.frameworks import framework as known_framework
+from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.errors import UserError
-from ssdbench.frameworks import framework as known_framework
-from ssdbench.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.runtimes.base import Options, Session
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssdbench.boxes.outputs import Finished, Float32, Heads, UInt8
+from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.errors import UserError
-from ssdbench.normalisation import Normalisation
-from ssdbench.outputs import Finished, Float32, Heads, UInt8
 
 GraphKind = Literal["heads", "graph"]
 Shape = tuple[int | None, ...]

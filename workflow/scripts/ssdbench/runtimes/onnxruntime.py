@@ -9,8 +9,8 @@ from typing import Any
 
 import onnxruntime as ort
 
+from ssdbench.boxes.outputs import Finished, Heads, UInt8
 from ssdbench.errors import UserError
-from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
     InputForm,

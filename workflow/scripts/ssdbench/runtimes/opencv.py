@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import onnx
 
+from ssdbench.boxes.outputs import Heads, UInt8
 from ssdbench.errors import UserError
-from ssdbench.outputs import Heads, UInt8
 from ssdbench.runtimes.base import (
     InputForm,
     Options,

@@ -12,9 +12,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_saved_model
 
+from ssdbench.boxes.outputs import Finished, Heads, UInt8
 from ssdbench.errors import UserError
-from ssdbench.graph_effects import require_computation_only
-from ssdbench.outputs import Finished, Heads, UInt8
 from ssdbench.runtimes.base import (
     GraphKind,
     InputForm,
@@ -26,6 +25,7 @@ from ssdbench.runtimes.base import (
     input_form,
     unloadable,
 )
+from ssdbench.runtimes.graph_safety import require_computation_only
 
 
 class _TensorFlowSession(Session):

@@ -1,0 +1,67 @@
+"""Model rows: what a file is fed stands where its format looks for it, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
+from ssdbench.catalog.registry import ModelRow, load_registry
+from ssdbench.errors import UserError
+
+HEADS = {"image": "image", "box_encodings": "boxes", "class_scores": "scores"}
+GIVEN = ["heads", "fp32"]
+
+
+def load(folder: Path, **keys: Any) -> ModelRow:
+    """The row of a model with these keys besides those that every row has."""
+    (folder / "model").write_bytes(b"")
+    words = {"title": "t", "licence": "l", "trained_on": "t", "input_size": 300}
+    row = {**words, "source": {"kind": "local", "path": "model"}, **keys}
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"models": {"x": row}}))
+    return load_registry([folder / "mine.yaml"], ROOT / "workflow/schemas/registry.schema.yaml").model("x")
+
+
+def test_the_normalisation_comes_from_input_or_heads_and_is_else_that_of_every_mobilenet_ssd(tmp_path: Path) -> None:
+    to_one = {"scale": 1 / 255, "offset": 0}
+    assert load(tmp_path, format="onnx", given=GIVEN).normalisation == MOBILENET_SSD
+    assert load(tmp_path, format="onnx", given=GIVEN, input=to_one).normalisation == Normalisation(1 / 255, 0)
+    assert load(tmp_path, format="frozen_graph", heads=HEADS).normalisation == MOBILENET_SSD
+    row = load(tmp_path, format="frozen_graph", heads={**HEADS, **to_one})
+    assert row.normalisation == Normalisation(1 / 255, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"format": "onnx", "given": GIVEN, "heads": HEADS}, r"models\.x\.heads means nothing .* onnx: .*`input: "),
+        ({"format": "tflite", "given": GIVEN, "heads": HEADS}, r"models\.x\.heads means nothing for the format tflite"),
+        ({"format": "tfjs", "heads": HEADS, "given": GIVEN}, r"models\.x\.given means nothing .*leave it out"),
+        (
+            {"format": "tfjs", "heads": HEADS, "input": {"scale": 1, "offset": 0}},
+            r"models\.x\.input means nothing .* `heads\.scale` and `heads\.offset`",
+        ),
+        ({"format": "onnx", "given": GIVEN, "input": {"scale": 1}}, r"models\.x\.input lacks the key 'offset'"),
+        ({"format": "tfjs", "heads": HEADS, "box_coder": [1, 1, 1, 1]}, r"models\.x\.box_coder .* `heads\.box_coder`"),
+        ({"format": "onnx", "given": GIVEN, "anchors": "gone.npy"}, r"anchors is gone\.npy, and there is no such file"),
+        ({"format": "onnx", "given": ["graph", "fp32"], "anchors": "model"}, r"anchors means nothing for a finished"),
+        ({"format": "tfjs", "heads": {**HEADS, "anchors": "a"}, "anchors": "model"}, r"models\.x names anchors twice"),
+        ({"format": "tfjs", "heads": HEADS, "class_ids": ["1-90"]}, r"class_ids begins with 1, .*: begin with 0"),
+        ({"format": "onnx", "given": GIVEN, "class_ids": ["9-3"]}, r"class_ids has the range 9-3, which ends before"),
+    ],
+)
+def test_a_key_that_the_format_would_ignore_is_refused(keys: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=sentence) as caught:
+        load(tmp_path, **keys)
+    assert str(tmp_path / "mine.yaml") in str(caught.value)
+
+
+def test_class_ids_are_numbers_and_ranges_and_anchors_lie_beside_the_row(tmp_path: Path) -> None:
+    row = load(tmp_path, format="onnx", given=GIVEN, class_ids=["1-3", 5, "7-8", 0], anchors="model")
+    assert row.class_ids == (1, 2, 3, 5, 7, 8, 0)
+    assert row.anchors == tmp_path / "model"
+    assert load(tmp_path, format="onnx", given=GIVEN).class_ids == ()

@@ -1,0 +1,130 @@
+"""What ends with a killed run, and whose its lock is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conftest import ROOT
+from ssdbench.jobs.lifetime import clear_stale_lock
+
+_JOB = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from ssdbench.jobs import steps
+
+def work():
+    print(os.getpid(), file=sys.stderr, flush=True)
+    time.sleep(600)
+
+steps.in_child(work, steps.Limits(None, 600), "The work")
+"""
+
+# A parent that starts a job, says its number and waits for it, as Snakemake does.
+_RUN = """
+import subprocess, sys
+job = subprocess.Popen([sys.executable, "-c", sys.argv[2], sys.argv[1]], stderr=sys.stderr)
+print(job.pid, flush=True)
+job.wait()
+"""
+
+_STEP = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from ssdbench.jobs import steps
+steps.start_log("/dev/null")
+print("ready", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+_HOLDER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from ssdbench.jobs.lifetime import clear_stale_lock
+held = clear_stale_lock(Path(sys.argv[2]))
+print("held" if held is not None else "taken", flush=True)
+time.sleep(600)
+"""
+SCRIPTS = str(ROOT / "workflow/scripts")
+
+
+def ends(process: int) -> bool:
+    """Whether the process is gone, or dead and only not yet asked after, within ten seconds."""
+    for _ in range(100):
+        try:
+            if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal on a parent's death is Linux's")
+def test_a_jobs_child_ends_with_the_job() -> None:
+    job = subprocess.Popen([sys.executable, "-c", _JOB, SCRIPTS], stderr=subprocess.PIPE, text=True)
+    assert job.stderr is not None
+    child = int(job.stderr.readline())
+    job.kill()
+    job.wait()
+    assert ends(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal on a parent's death is Linux's")
+def test_a_job_ends_with_its_run() -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", _RUN, SCRIPTS, _STEP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None and run.stderr is not None
+    job = int(run.stdout.readline())
+    assert run.stderr.readline() == "ready\n"
+    run.kill()
+    run.wait()
+    assert ends(job)
+
+
+def test_the_lock_of_a_killed_run_is_cleared_and_that_of_a_living_one_kept(tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", _HOLDER, SCRIPTS, str(tmp_path)], stdout=-1, text=True)
+
+    def said(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    first = start()
+    assert said(first) == "held"
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/0.input.lock").touch()
+    second = start()
+    assert said(second) == "taken"
+    assert (tmp_path / "locks/0.input.lock").exists()
+    for process in (first, second):
+        process.kill()
+        process.wait()
+    assert clear_stale_lock(tmp_path) is not None
+    assert not (tmp_path / "locks").exists()
+
+
+def test_the_lock_of_a_run_on_another_host_is_left_to_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text("another-host.invalid")
+    (tmp_path / "locks").mkdir()
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
+    assert (tmp_path / "locks").exists()
+    (tmp_path / "locks").rmdir()  # as --unlock does
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
+    (tmp_path / "locks").mkdir()
+    held = clear_stale_lock(tmp_path)
+    assert held is not None
+    os.close(held)
+    assert not (tmp_path / "locks").exists()

@@ -1,0 +1,1 @@
+"""From network output to detections: anchors, box coordinates, decoding, suppression."""

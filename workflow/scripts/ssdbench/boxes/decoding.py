@@ -1,0 +1,126 @@
+"""From what a network returns to detections in pixels, alike for every framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssdbench.boxes.coordinates import Float64, to_pixels
+from ssdbench.boxes.nms import NOT_FINITE, NmsSettings, suppress
+from ssdbench.boxes.outputs import Finished, Float32, Heads, Int64
+from ssdbench.coco.detections import Detection
+from ssdbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Found:
+    """The detections of one image, best first.
+
+    class_ids: int64 [K], COCO ids. scores: float32 [K]. boxes: float64 [K, 4], x y w h in pixels of the
+    stored image.
+    """
+
+    class_ids: Int64
+    scores: Float32
+    boxes: Float64
+
+
+@dataclass(frozen=True)
+class HeadDecoding:
+    """What turns heads into boxes.
+
+    anchors: float32 [A, 4], ymin xmin ymax xmax, normalised. box_coder: the divisors of ty, tx, th, tw.
+    nms: thresholds and the number of boxes. class_ids: int64, COCO's id of each class of the network by its
+    number (for heads, by column), 0 for none; None where the numbers are COCO's ids. A graph that finishes its
+    boxes needs no more than class_ids.
+    """
+
+    anchors: Float32
+    box_coder: tuple[float, ...]
+    nms: NmsSettings
+    class_ids: Int64 | None = None
+
+
+def detections_of(
+    output: Heads | Finished, sizes: Sequence[tuple[int, int]], decoding: HeadDecoding | None = None
+) -> list[Found]:
+    """The detections of a batch's images.
+
+    Boxes of heads are clipped to the image; boxes that a graph finished itself stay as it gave them. Class
+    ids are passed on unchecked: whether the dataset knows them is for the caller to say.
+
+    Args:
+        output: what the network returned for N images (rows beyond the given sizes are filling).
+        sizes: width and height in pixels of the stored images.
+        decoding: needed for heads, and where classes are not numbered as COCO does.
+
+    Raises:
+        UserError: a number is NaN or infinite, or the heads do not fit the anchors or the class ids.
+    """
+    if isinstance(output, Finished):
+        class_ids = decoding.class_ids if decoding else None
+        return [_finished(output, index, size, class_ids) for index, size in enumerate(sizes)]
+    assert decoding is not None, "heads need anchors"
+    _check_heads(output, decoding.anchors)
+    return [_suppressed(output, index, size, decoding) for index, size in enumerate(sizes)]
+
+
+def rows_of(image_id: int, found: Found) -> Iterator[Detection]:
+    """The rows of one image for a detections file."""
+    columns = zip(found.class_ids.tolist(), found.boxes.tolist(), found.scores.tolist(), strict=True)
+    for class_id, (x, y, width, height), score in columns:
+        yield Detection(image_id, class_id, (x, y, width, height), score)
+
+
+def _check_heads(output: Heads, anchors: Float32) -> None:
+    if output.encodings.shape[1] != len(anchors):
+        raise UserError(
+            f"The network gives {output.encodings.shape[1]} boxes, but there are {len(anchors)} anchors. "
+            "Give the anchors that the model was trained with."
+        )
+    if not np.isfinite(output.encodings).all():
+        raise UserError(NOT_FINITE)
+
+
+def _in_coco(scores: Float32, class_ids: Int64) -> tuple[Float32, Int64]:
+    """Scores [A, K + 1] of the classes that COCO has, behind a column for the background, and their ids [K + 1]."""
+    if scores.shape[1] != len(class_ids):
+        raise UserError(
+            f"The network scores {scores.shape[1]} classes, but there are {len(class_ids)} class ids. "
+            "Give an id for each."
+        )
+    columns = np.flatnonzero(class_ids)
+    if np.array_equal(columns, np.arange(1, len(class_ids))):
+        return scores, class_ids
+    chosen = np.zeros((len(scores), len(columns) + 1), np.float32)
+    chosen[:, 1:] = scores[:, columns]
+    return chosen, np.concatenate([[0], class_ids[columns]])
+
+
+def _suppressed(output: Heads, index: int, size: tuple[int, int], decoding: HeadDecoding) -> Found:
+    scores, class_ids = output.scores[index], decoding.class_ids
+    if class_ids is not None:
+        scores, class_ids = _in_coco(scores, class_ids)
+    kept = suppress(output.encodings[index], scores, decoding.anchors, decoding.box_coder, decoding.nms)
+    found = kept.class_ids if class_ids is None else class_ids[kept.class_ids]
+    return Found(found, kept.scores, to_pixels(kept.corners, *size))
+
+
+def _finished(output: Finished, index: int, size: tuple[int, int], class_ids: Int64 | None) -> Found:
+    count = max(int(output.counts[index]), 0)
+    scores, boxes = output.scores[index, :count], output.boxes[index, :count]
+    if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+        raise UserError(NOT_FINITE)
+    found = output.class_ids[index, :count]
+    if class_ids is not None:
+        if not ((found >= 0) & (found < len(class_ids))).all():
+            raise UserError(
+                f"The network gives the class number {found.max()}, but there are {len(class_ids)} class ids. "
+                "Give an id for each."
+            )
+        found = class_ids[found]
+        known = found > 0
+        found, scores, boxes = found[known], scores[known], boxes[known]
+    return Found(found, scores, to_pixels(boxes, *size))

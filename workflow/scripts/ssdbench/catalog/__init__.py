@@ -1,0 +1,1 @@
+"""What there is to choose from: models, datasets, frameworks, protocols, and which of them go together."""

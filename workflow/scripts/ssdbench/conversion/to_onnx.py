@@ -1,0 +1,118 @@
+"""ONNX files: fp32, fp16, and int8 as QDQ.
+
+The same input gives the same numbers, not the same bytes: tf2onnx names its tensors in the order of sets.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssdbench.boxes.outputs import UInt8
+from ssdbench.conversion.cut_heads import MODEL
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+
+# 13 has quantisation per channel; 17 is read by ONNX Runtime, OpenVINO and OpenCV's dnn alike.
+OPSET = 17
+# Conv together with the Clip (ReLU6) and the residual Add around it: ranges are then taken where integers
+# really pass. Additions that are not the model's own (normalising, decoding, suppression) stay in floats.
+_INTEGER_OPERATORS = ["Conv", "Clip", "Add"]
+
+
+def onnx_of(graph_def: GraphDef, name: str, outputs: Sequence[str]) -> Any:
+    """The fp32 ONNX model of a GraphDef, its batch free; input and outputs keep their names."""
+    import tf2onnx
+
+    tensors = [name, *outputs]
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph_def,
+        input_names=[f"{name}:0"],
+        output_names=[f"{output}:0" for output in outputs],
+        opset=OPSET,
+        tensors_to_rename={f"{tensor}:0": tensor for tensor in tensors},
+    )
+    for value in (*model.graph.input, *model.graph.output):
+        shape = value.type.tensor_type.shape
+        if shape.dim and not shape.dim[0].HasField("dim_value"):
+            shape.dim[0].dim_param = "N"
+    return model
+
+
+def to_fp16(model: Any) -> Any:
+    """The model with weights and operators in half precision; inputs and outputs keep their types."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(model, keep_io_types=True)
+
+
+def to_int8(model: Any, pixels: Sequence[UInt8], reduce_range: bool) -> Any:
+    """The model with integer convolutions (QDQ, weights per channel, ranges by MinMax over `pixels`).
+
+    reduce_range: weights in 7 bits, for CPUs whose 8-bit products would saturate (those without VNNI).
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    foreign = [n.name for n in model.graph.node if n.op_type == "Add" and not n.name.startswith(f"{MODEL}/")]
+    with tempfile.TemporaryDirectory() as folder:
+        floats, integers = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, str(floats))
+        quantize_static(
+            floats,
+            integers,
+            _reader(model.graph.input[0].name, pixels),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=_INTEGER_OPERATORS,
+            nodes_to_exclude=foreign,
+            per_channel=True,
+            reduce_range=reduce_range,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        return onnx.load(str(integers))
+
+
+def to_int8_dynamic(model: Any) -> Any:
+    """The model with convolutions in integers whose activations get their ranges anew for each image.
+
+    Weights are quantised per tensor, the one way that ONNX Runtime computes them. Depthwise convolutions, whose
+    channels have ranges of their own, stay in floats: of confident anchors 0.87 kept their class with them in
+    integers, and 0.98 without.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        floats, integers = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, str(floats))
+        quantize_dynamic(
+            floats,
+            integers,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=[node.name for node in model.graph.node if _is_depthwise(node)],
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(str(integers))
+
+
+def _is_depthwise(node: Any) -> bool:
+    return node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+
+
+def _reader(name: str, pixels: Sequence[UInt8]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._images: Iterator[UInt8] = iter(pixels)
+
+        def get_next(self) -> dict[str, UInt8] | None:
+            image = next(self._images, None)
+            return None if image is None else {name: image[None]}
+
+    return Reader()

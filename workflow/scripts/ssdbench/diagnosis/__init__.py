@@ -1,0 +1,1 @@
+"""Why a cell differs from its reference."""

@@ -1,0 +1,65 @@
+"""AP on the images that a checkpoint was not trained on, and on those that it has seen: how far do they lie apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from ssdbench.coco.annotations import Annotations, ImageRecord
+from ssdbench.coco.detections import Detections
+from ssdbench.evaluation.bootstrap import METRICS, Draws, draw
+from ssdbench.evaluation.coco_matching import match
+from ssdbench.images.image_folder import coco_id
+
+
+def evaluate_parts(
+    truth: Annotations,
+    found: Detections,
+    images: Sequence[ImageRecord],
+    held_out: Collection[int],
+    replicates: int,
+    seed: int,
+) -> dict[str, Any]:
+    """AP of one cell on the held-out images and on the seen ones, each with the number of its images, and the gap.
+
+    Args:
+        truth, found: the ground truth and the cell's detections.
+        images: the images that count.
+        held_out: COCO ids of the images that training left out.
+        replicates, seed: of the bootstrap; the two parts are of different images, so they are drawn by themselves.
+
+    Returns:
+        {held_out, seen: {images, AP, AP50, APsmall, APmedium, APlarge} or None where the part has no image,
+        gap: {difference, low, high}: AP of the seen less that of the held-out images, and its 95 % interval, or None}.
+        All are None where the images do not go by COCO's names and ids: then which were seen is not known.
+    """
+    if any(coco_id(image.file_name) != image.id for image in images):
+        return {"held_out": None, "seen": None, "gap": None}
+    ids = {image.id for image in images}
+    parts = {"held_out": sorted(ids & set(held_out)), "seen": sorted(ids - set(held_out))}
+    draws = {
+        name: draw(match(truth, found, part), replicates, seed + number)
+        for number, (name, part) in enumerate(parts.items())
+        if part
+    }
+    return {
+        **{name: _part(draws[name]) if name in draws else None for name in parts},
+        "gap": _gap(draws["held_out"], draws["seen"]) if len(draws) == len(parts) else None,
+    }
+
+
+def _part(draws: Draws) -> dict[str, Any]:
+    values = [None if np.isnan(value) else value for value in draws.measured.tolist()]
+    return {"images": len(draws.image_ids), **dict(zip(METRICS, values, strict=True))}
+
+
+def _gap(held_out: Draws, seen: Draws) -> dict[str, float] | None:
+    drawn = seen.drawn[:, 0] - held_out.drawn[:, 0]
+    drawn = drawn[~np.isnan(drawn)]
+    difference = float(seen.measured[0] - held_out.measured[0])
+    if np.isnan(difference) or not drawn.size:
+        return None
+    low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+    return {"difference": difference, "low": low, "high": high}

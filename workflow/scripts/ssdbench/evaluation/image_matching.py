@@ -1,0 +1,126 @@
+"""Truths and detections image by image, their overlaps, and which detection finds which object."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssdbench.boxes.coordinates import Float64
+from ssdbench.boxes.decoding import Found
+from ssdbench.boxes.outputs import Int64
+from ssdbench.coco.annotations import Annotation
+from ssdbench.coco.detections import Detections
+
+
+@dataclass(frozen=True)
+class Truths:
+    """The true objects of one image, crowds left out, and its crowds.
+
+    ids, class_ids: int64 [T], annotation and COCO category ids. boxes: float64 [T, 4], x y w h in pixels of
+    the stored image. crowd_class_ids: int64 [C]. crowd_boxes: float64 [C, 4].
+    """
+
+    ids: Int64
+    class_ids: Int64
+    boxes: Float64
+    crowd_class_ids: Int64
+    crowd_boxes: Float64
+
+
+def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 100) -> dict[int, Found]:
+    """The best `limit` detections of each image, best first, ties as in the file; rows of other images are left out."""
+    ids = np.array(sorted(set(image_ids)), np.int64)
+    wanted = np.flatnonzero(np.isin(rows.image_id, ids))
+    order = wanted[np.lexsort((-rows.score[wanted].astype(np.float32), rows.image_id[wanted]))]  # stable
+    borders = np.searchsorted(rows.image_id[order], np.append(ids, ids[-1:] + 1))
+    counts = np.diff(borders)
+    best = order[np.arange(len(order)) - np.repeat(borders[:-1], counts) < limit]
+    ends = np.cumsum(np.minimum(counts, limit)).tolist()
+    class_ids, scores, boxes = rows.category_id[best], rows.score[best].astype(np.float32), rows.box[best]
+    return {
+        image_id: Found(class_ids[start:end], scores[start:end], boxes[start:end])
+        for image_id, start, end in zip(ids.tolist(), [0, *ends], ends, strict=False)
+    }
+
+
+def truths_by_image(annotations: Iterable[Annotation], image_ids: Collection[int]) -> dict[int, Truths]:
+    """The true objects of each image, in the order of the file; those of other images are left out."""
+    groups: dict[int, list[Annotation]] = defaultdict(list)
+    for annotation in annotations:
+        groups[annotation.image_id].append(annotation)
+    return {image_id: _truths(groups.get(image_id, [])) for image_id in image_ids}
+
+
+def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
+    """IoU float64 [M, N] of boxes [M, 4] and [N, 4], x y w h; boxes without area overlap nothing.
+
+    crowd: the others are crowds, of which a box may cover any part: the shared area counts over the box's own.
+    """
+    from pycocotools.mask import iou
+
+    if not (len(some) and len(others)):
+        return np.zeros((len(some), len(others)))
+    shared: Float64 = np.nan_to_num(iou(some, others, np.full(len(others), crowd)))
+    return shared
+
+
+def matches(same_class_overlaps: Float64, iou: float) -> Int64:
+    """Which truth each detection finds: int64 [K], -1 for none.
+
+    Detections come best first; each takes the truth it overlaps most of those that are left, if by `iou` or more.
+
+    Args:
+        same_class_overlaps: float64 [K, T], 0 where the classes differ.
+    """
+    free = same_class_overlaps.copy()
+    found = np.full(len(free), -1)
+    for row in np.flatnonzero((free >= iou).any(axis=1)):
+        best = free[row].argmax()
+        if free[row, best] >= iou:
+            found[row] = best
+            free[:, best] = 0
+    return found
+
+
+def partners(iou: Float64, alike: NDArray[np.bool_], least: float) -> tuple[Int64, Int64]:
+    """Pairs of boxes of two lists, best first: rows and columns of `iou` [M, N], each at most once.
+
+    The largest overlap comes first, down to `least`. Classes do not matter, but where one place holds boxes of
+    several classes, equal overlaps go to equal classes: `alike` [M, N].
+    """
+    rows, columns = np.nonzero(iou >= least)
+    order = np.lexsort((~alike[rows, columns], -iou[rows, columns]))  # stable: then the better scored ones
+    free_rows, free_columns = np.ones(iou.shape[0], bool), np.ones(iou.shape[1], bool)
+    kept = []
+    for index in order:
+        row, column = rows[index], columns[index]
+        if free_rows[row] and free_columns[column]:
+            free_rows[row] = free_columns[column] = False
+            kept.append(index)
+    return rows[kept], columns[kept]
+
+
+def same_class(found: Found, truths: Truths) -> NDArray[np.bool_]:
+    """bool [K, T]: whether a detection and a truth are of one class."""
+    alike: NDArray[np.bool_] = found.class_ids[:, None] == truths.class_ids
+    return alike
+
+
+def _truths(rows: list[Annotation]) -> Truths:
+    objects = [row for row in rows if not row.iscrowd]
+    crowds = [row for row in rows if row.iscrowd]
+    return Truths(
+        ids=np.array([row.id for row in objects], np.int64),
+        class_ids=np.array([row.category_id for row in objects], np.int64),
+        boxes=_boxes([row.bbox for row in objects]),
+        crowd_class_ids=np.array([row.category_id for row in crowds], np.int64),
+        crowd_boxes=_boxes([row.bbox for row in crowds]),
+    )
+
+
+def _boxes(rows: list[tuple[float, float, float, float]]) -> Float64:
+    return np.array(rows, np.float64).reshape(-1, 4)

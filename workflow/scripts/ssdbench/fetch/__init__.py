@@ -1,0 +1,1 @@
+"""Downloads, archives and packages, and the checksums that they must match."""

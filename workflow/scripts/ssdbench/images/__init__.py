@@ -1,0 +1,1 @@
+"""Pixels, folders of images, the calibration images, the embedded sample."""

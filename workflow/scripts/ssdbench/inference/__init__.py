@@ -1,0 +1,1 @@
+"""Runs a model over a list of images and writes its detections."""

@@ -1,0 +1,356 @@
+"""The accuracy pass: each image of a list through an artifact, and its detections to a file.
+
+The pass has so many cores. A stream for each (a process of one thread that decodes, runs and post-processes a few
+images at a time) keeps all of them at work; one session with all cores sometimes beats that, and a long pass tries it.
+Whichever does the work, the same bytes are written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of, rows_of
+from ssdbench.boxes.nms import NmsSettings
+from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.coco.annotations import ImageList, ImageRecord
+from ssdbench.coco.detections import Detection, detections_text, write_detection_texts
+from ssdbench.errors import UserError
+from ssdbench.images.pixels import ChannelOrder, load_image, load_images
+from ssdbench.inference.trace import Recorder, SeenCell, join_seen
+from ssdbench.jobs.progress import Progress
+from ssdbench.jobs.worker_pool import Streams
+from ssdbench.machine.host import peak_rss_mb
+from ssdbench.runtimes import import_framework, open_session
+from ssdbench.runtimes.base import Session
+
+# Images that a stream is handed at once, and that go through each stage together where one thread does it all: what a
+# stage needs stays in the core's caches. Against all stages image by image, a pass of an int8 network takes a twentieth
+# less core time.
+_IMAGES_OF_A_STREAM = 8
+_IMAGES_OF_ONE_SESSION = 32
+# One session with all cores is tried for a second where the rest of the pass takes this long: else it would cost more
+# than it could bring.
+_TRIAL_SECONDS, _WORTH_A_TRIAL_SECONDS = 1.0, 40.0
+_BYTES_OF_A_STREAM = 1 << 30  # TensorFlow's session takes about half of that
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass runs, and on what.
+
+    framework, artifact, normalisation, precision: as `open_session` takes them. folder, records: the images. size,
+    channel_order: of the pixels that are fed. decoding: needed for heads. count: images of the whole list, of which
+    `records` may be a part; first: the place of that part in it.
+    """
+
+    framework: str
+    artifact: Path
+    normalisation: Normalisation
+    precision: str
+    folder: Path
+    records: Sequence[ImageRecord]
+    size: int
+    channel_order: ChannelOrder
+    decoding: HeadDecoding | None
+    count: int
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a pass went.
+
+    detections: how many were written. seen: what the cell saw. runtime: the facts of the session. seconds: from the
+    first image to the last; load_seconds: what opening the sessions took before that. peak_rss_mb: the most memory of
+    this process and of those of the streams. streams: {streams, threads (of
+    each), reason, images_per_second: {what was tried: its rate}}.
+    """
+
+    detections: int
+    seen: SeenCell
+    runtime: dict[str, Any]
+    seconds: float
+    load_seconds: float
+    peak_rss_mb: float
+    streams: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of some images in a row: lines for the file, how many, and what was seen."""
+
+    text: str
+    detections: int
+    seen: SeenCell
+
+    def equals(self, other: _Part) -> bool:
+        """Whether both are the same to the last bit."""
+        pairs = zip(vars(self.seen).values(), vars(other.seen).values(), strict=True)
+        return self.text == other.text and all(np.array_equal(one, another) for one, another in pairs)
+
+
+def run_pass(job: Pass, threads: int, path: Path) -> Outcome:
+    """Write the detections of each image to `path`, in the images' order, with `threads` cores.
+
+    The detections, and what was seen, are the same for any number of cores.
+
+    Raises:
+        UserError: an image cannot be used, the network returns what cannot be detections, or a process died.
+    """
+    start = time.perf_counter()
+    import_framework(job.framework)  # once, before the processes part
+    run = _Run(job, threads)
+    detections, seen = 0, []
+    progress = Progress("detecting", len(job.records))
+
+    def texts() -> Iterator[str]:
+        nonlocal detections
+        for part in run.parts():
+            detections += part.detections
+            seen.append(part.seen)
+            progress.advance(len(part.seen.image_ids))
+            yield part.text
+
+    write_detection_texts(path, texts())
+    progress.close()
+    return Outcome(
+        detections,
+        join_seen(seen) if seen else Recorder(0).result(),
+        run.runtime,
+        run.ended - run.began,
+        run.began - start,
+        round(peak_rss_mb() + run.streams_mb, 1),
+        run.choice,
+    )
+
+
+class _Run:
+    """A pass under way, and afterwards what is known of it."""
+
+    def __init__(self, job: Pass, threads: int) -> None:
+        self._job, self._threads = job, threads
+        self._images = len(job.records)
+        self.runtime: dict[str, Any] = {}
+        self.choice: dict[str, Any] = {}
+        self.streams_mb = 0.0
+        self.began = self.ended = time.perf_counter()
+
+    def parts(self) -> Generator[_Part]:
+        """What comes of the images, in order."""
+        fitting = max(psutil.virtual_memory().available // _BYTES_OF_A_STREAM, 1)
+        count = max(min(self._threads, fitting, -(-self._images // _IMAGES_OF_A_STREAM)), 1)
+        with closing(Streams(partial(_Stream, self._job, 1), count)) as streams:
+            self.began = time.perf_counter()
+            self._choose(count, 1, "one core" if self._threads == 1 else "one stream a core; the pass is short", {})
+            done = 0
+            if self._threads > 1:
+                done = yield from self._try_both(streams, count)
+            if self.choice["threads"] == 1:
+                yield from streams.run(self._chunks(done, count, _IMAGES_OF_A_STREAM))
+                self._end(streams)
+                return
+        with closing(self._one_session()) as session:
+            yield from session.run(self._chunks(done, 1, _IMAGES_OF_ONE_SESSION))
+            self._end(session)
+
+    def _try_both(self, streams: Streams[range, _Part], count: int) -> Generator[_Part, None, int]:
+        """Work for a second with streams and then, in a long pass, with one session, and choose; the images done.
+
+        A pass that is not long is done whole with streams: a pause to look at the clock would leave cores idle.
+        """
+        done, rate, last = yield from self._for_a_while(
+            streams, self._chunks(0, count, _IMAGES_OF_A_STREAM), _WORTH_A_TRIAL_SECONDS
+        )
+        tried = {_named(count, 1): rate}
+        if done == self._images or last is None:
+            self._choose(count, 1, "one stream a core; the pass is too short to try one session", tried)
+            return done
+        with closing(self._one_session()) as session:
+            (again,) = session.run([range(done - len(last.seen.image_ids), done)])
+            if not again.equals(last):
+                self._choose(count, 1, "one session with all cores returns other numbers", tried)
+                return done
+            more, other, _ = yield from self._for_a_while(session, self._chunks(done, 1, _IMAGES_OF_ONE_SESSION))
+            done += more
+        tried[_named(1, self._threads)] = other
+        if other > rate:
+            self._choose(1, self._threads, "one session with all cores was faster", tried)
+        else:
+            self._choose(count, 1, "one stream a core was faster", tried)
+        return done
+
+    def _for_a_while(
+        self, streams: Streams[range, _Part], chunks: Iterable[range], worth_a_trial: float = 0.0
+    ) -> Generator[_Part, None, tuple[int, float, _Part | None]]:
+        """Hand out images for a trial, and all others too where they would take less than `worth_a_trial` seconds.
+
+        Returns:
+            the images done, images/s, and the last part.
+        """
+        begin, done, last = time.perf_counter(), 0, None
+
+        def handed_out() -> Iterator[range]:
+            for chunk in chunks:
+                passed = time.perf_counter() - begin
+                if passed > _TRIAL_SECONDS and self._images - chunk.start >= worth_a_trial * done / passed:
+                    return
+                yield chunk
+
+        for part in streams.run(handed_out()):
+            done, last = done + len(part.seen.image_ids), part
+            yield part
+        return done, round(done / (time.perf_counter() - begin), 2), last
+
+    def _chunks(self, start: int, streams: int, most: int) -> Iterator[range]:
+        """The places of the images from `start` on; fewer and fewer at the end, so that all streams end together."""
+        while start < self._images:
+            stop = start + min(max((self._images - start) // (2 * streams), 1), most)
+            yield range(start, stop)
+            start = stop
+
+    def _one_session(self) -> Streams[range, _Part]:
+        return Streams(partial(_Stream, self._job, self._threads), 1)
+
+    def _choose(self, streams: int, threads: int, reason: str, tried: Mapping[str, float]) -> None:
+        self.choice = {
+            "streams": streams,
+            "threads": threads,
+            "reason": reason,
+            "images_per_second": dict(tried),
+        }
+
+    def _end(self, streams: Streams[range, _Part]) -> None:
+        self.ended = time.perf_counter()
+        described = streams.describe()
+        self.runtime = described["runtime"]
+        self.streams_mb = self.choice["streams"] * described["peak_rss_mb"]
+
+
+class _Stream:
+    """One session and what a process does with it."""
+
+    def __init__(self, job: Pass, threads: int) -> None:
+        self._job, self._threads = job, threads
+        self._session = open_session(job.framework, job.artifact, threads, job.normalisation, job.precision)
+        first = load_image(job.folder, job.records[0], job.size, job.channel_order) if job.records else None
+        if first is not None:
+            self._session.run(first[np.newaxis])  # the first call is slow, in TensorFlow by a second
+
+    def work(self, places: range) -> _Part:
+        """The detections of the images at these places of the records."""
+        job = self._job
+        recorder = Recorder(job.count, job.first + places.start)
+        found = detect(
+            self._session,
+            job.folder,
+            job.records[places.start : places.stop],
+            job.size,
+            job.channel_order,
+            job.decoding,
+            recorder,
+            self._threads if self._threads > 1 else 0,
+        )
+        texts, count = [], 0
+        for record, one in found:
+            texts.append(detections_text(record.id, one.class_ids.tolist(), one.boxes, one.scores))
+            count += len(one.scores)
+        return _Part(",\n".join(filter(None, texts)), count, recorder.result())
+
+    def describe(self) -> dict[str, Any]:
+        """{runtime: the facts of the session, peak_rss_mb}."""
+        peak = peak_rss_mb()  # before the facts, which may load the file a second time
+        return {"runtime": self._session.facts(), "peak_rss_mb": peak}
+
+
+def detect(
+    session: Session,
+    folder: Path,
+    records: Sequence[ImageRecord],
+    size: int,
+    channel_order: ChannelOrder,
+    decoding: HeadDecoding | None,
+    recorder: Recorder | None = None,
+    ahead: int = 0,
+) -> Iterator[tuple[ImageRecord, Found]]:
+    """Yield each image's detections, in order.
+
+    Args:
+        session: runs the artifact.
+        folder, records: the images.
+        size, channel_order: of the pixels that are fed.
+        decoding: needed for heads.
+        recorder: takes down what is fed and what comes back, where that is wanted.
+        ahead: threads that decode ahead, while another post-processes; the output of all records may then be in
+            memory at once. 0: everything in this thread, stage by stage for a few images.
+
+    Raises:
+        UserError: an image cannot be used, or the network returns what cannot be detections.
+    """
+
+    def outputs(loaded: Iterable[tuple[ImageRecord, UInt8]]) -> Iterator[tuple[ImageRecord, UInt8, Heads | Finished]]:
+        for record, pixels in loaded:
+            yield record, pixels, session.run(pixels[np.newaxis])
+
+    def finish(one: tuple[ImageRecord, UInt8, Heads | Finished]) -> tuple[ImageRecord, Found]:
+        record, pixels, output = one
+        if recorder:
+            recorder.add(record.id, pixels, output)
+        (found,) = detections_of(output, [(record.width, record.height)], decoding)
+        return record, found
+
+    if not ahead:
+        for start in range(0, len(records), _IMAGES_OF_A_STREAM):
+            block = records[start : start + _IMAGES_OF_A_STREAM]
+            loaded = [(record, load_image(folder, record, size, channel_order)) for record in block]
+            yield from map(finish, list(outputs(loaded)))
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
+        yield from pool.map(finish, outputs(load_images(folder, records, size, channel_order, ahead)))
+
+
+def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection]:
+    """The rows of detections.json, image by image, best first."""
+    for record, one in found:
+        yield from rows_of(record.id, one)
+
+
+def _named(streams: int, threads: int) -> str:
+    return f"{streams} x {threads} thread{'s' if threads > 1 else ''}"
+
+
+def head_decoding(card: Mapping[str, Any], nms: Mapping[str, float]) -> HeadDecoding | None:
+    """What turns an artifact's output into detections of COCO's classes, from its card; None where it is nothing."""
+    class_ids = np.asarray(card["class_ids"], np.int64) if card.get("class_ids") else None
+    if card["graph_kind"] != "heads":
+        return None if class_ids is None else HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings(), class_ids)
+    settings = NmsSettings(score=nms["score"], iou=nms["iou"], max=int(nms["max"]))
+    return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings, class_ids)
+
+
+def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:
+    """Make sure that no image to evaluate is among those an artifact was calibrated with.
+
+    Raises:
+        UserError: one is, by its content.
+    """
+    calibration = card.get("calibration")
+    if not calibration:
+        return
+    used = {image["sha256"]: image["file_name"] for image in calibration["images"]}
+    for record in images.images:
+        if record.sha256 in used:
+            raise UserError(
+                f"The evaluation image {record.file_name} was used for calibration (as {used[record.sha256]}), so the "
+                "accuracy of this cell would be flattered. Give other calibration images."
+            )

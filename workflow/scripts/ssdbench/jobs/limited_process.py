@@ -1,0 +1,182 @@
+"""Work in a child process under limits, so that a crash, a hang or too much memory in native code has a reason."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TextIO
+
+import psutil
+
+from ssdbench.errors import UserError
+from ssdbench.jobs.lifetime import end_with_parent
+from ssdbench.machine.host import peak_rss_mb
+
+_LOG = logging.getLogger(__name__)
+
+# How often the child's memory is looked at. It costs some 50 microseconds, too little to disturb a timing.
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+# What a job takes besides the child: Snakemake twice and the script, 330 MB measured on SLURM, and some room between
+# two looks.
+_RESERVE_MB = 500
+_TIME_SHARE = 0.9  # of the job's; the rest is for its start and for writing the record
+
+
+class OverLimit(UserError):
+    """A child was ended for its memory or time: with more of it, it may go well."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may take: below what its job may, so that the job is there to say what happened.
+
+    memory_mb: resident memory of the child and its own children, in MB; None: no limit.
+    seconds: wall time.
+    attempts_left: how often Snakemake will start the job again, with more.
+    """
+
+    memory_mb: float | None
+    seconds: float
+    attempts_left: int = 0
+
+
+def job_limits(resources: Mapping[str, Any]) -> Limits:
+    """The limits that follow from a job's resources.
+
+    Args:
+        resources: `runtime` in minutes; `mem_mb` and `attempts_left` where they are set. A cluster profile sets
+            `attempts_left`; without it a job is not started again.
+    """
+    memory = resources.get("mem_mb")
+    return Limits(
+        memory_mb=None if memory is None else max(float(memory) - _RESERVE_MB, float(memory) / 2),
+        seconds=60 * float(resources["runtime"]) * _TIME_SHARE,
+        attempts_left=int(resources.get("attempts_left", 0)),
+    )
+
+
+def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> dict[str, Any]:
+    """Run `work` in a child process and return its record.
+
+    The child is forked: nothing has to be pickled but the record it returns. What native code prints, and where in
+    the Python code it crashed, goes to the log. Where the kernel runs out of memory it takes the child first.
+
+    Raises:
+        OverLimit: the child took more memory or time than its limits, or was killed by the kernel or someone else.
+        UserError: the child crashed, or raised a UserError itself.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send_outcome, args=(work, sender, what, os.getpid()))
+    child.start()
+    sender.close()
+    try:
+        _await_message(receiver, child.pid or 0, limits, what)
+        try:
+            kind, value = receiver.recv()
+        except EOFError:
+            child.join()
+            raise death(what, child.exitcode) from None
+    finally:
+        _end(child.pid or 0)
+        child.join()
+    if kind == "memory":
+        raise OverLimit(f"{what} ran out of memory.")
+    if kind == "over":
+        raise OverLimit(value)
+    if kind == "error":
+        raise UserError(value)
+    return dict(value)
+
+
+def _await_message(receiver: Connection, child: int, limits: Limits, what: str) -> None:
+    """Return when the child has sent something or ended."""
+    end = time.monotonic() + limits.seconds
+    while not receiver.poll(max(0.0, min(_SECONDS_BETWEEN_LOOKS, end - time.monotonic()))):
+        if time.monotonic() >= end:
+            raise OverLimit(
+                f"{what} took longer than its limit of {limits.seconds:g} s and was ended. Where it needs longer, "
+                "raise the rule's resource runtime (--set-resources RULE:runtime=MINUTES)."
+            )
+        if limits.memory_mb is not None and (taken := _resident_mb(child)) > limits.memory_mb:
+            raise OverLimit(
+                f"{what} took {taken:.0f} MB of memory, more than its limit of {limits.memory_mb:g} MB, and was ended. "
+                "Where it needs more, raise the rule's resource mem_mb (--set-resources RULE:mem_mb=MB)."
+            )
+
+
+def _resident_mb(process: int) -> float:
+    """Memory that a process and its children hold now, in MB; 0 when it has ended."""
+    total = 0
+    for one in _family(process):
+        with suppress(psutil.Error):
+            total += one.memory_info().rss
+    return total / 2**20
+
+
+def _end(process: int) -> None:
+    """Kill a process and its children, which would outlive it."""
+    for one in _family(process):
+        with suppress(psutil.Error):
+            one.kill()
+
+
+def _family(process: int) -> list[psutil.Process]:
+    with suppress(psutil.Error):
+        top = psutil.Process(process)
+        return [top, *top.children(recursive=True)]
+    return []
+
+
+def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: str, parent: int) -> None:
+    end_with_parent(parent)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if (log := _log_stream()) is not None:
+        faulthandler.enable(log)
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    try:
+        message: tuple[str, Any] = ("record", work())
+    except OverLimit as error:
+        message = ("over", str(error))
+    except UserError as error:
+        message = ("error", str(error))
+    except MemoryError:
+        _LOG.exception("out of memory")
+        message = ("memory", None)
+    except Exception as error:  # noqa: BLE001 - the parent turns it into the cell's reason
+        _LOG.exception("unexpected error")
+        message = ("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+    _LOG.info("%s took at most %.0f MB of memory.", what, peak_rss_mb())
+    sender.send(message)
+    sender.close()
+
+
+def _log_stream() -> TextIO | None:
+    """The stream of the log file that `start_log` opened, where it did."""
+    return sys.stdout if sys.stdout is not sys.__stdout__ and hasattr(sys.stdout, "fileno") else None
+
+
+def death(what: str, code: int | None) -> UserError:
+    """The error for a process that ended by itself, with its exit code, negative for a signal."""
+    if code == -9:
+        return OverLimit(
+            f"{what} ended without a result: killed by signal 9. Where nobody killed it, the machine or the job had "
+            "no memory left."
+        )
+    return UserError(f"{what} ended without a result: {_exit(code)}.")
+
+
+def _exit(code: int | None) -> str:
+    return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -1,0 +1,140 @@
+"""What every script of the workflow does around its work: the log, the record with its status, the exit."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ssdbench.errors import Unsupported, UserError
+from ssdbench.files.writing import read_json, write_json
+from ssdbench.jobs.lifetime import end_with_parent
+from ssdbench.jobs.limited_process import Limits, OverLimit, in_child, job_limits
+
+__all__ = ["Limits", "Record", "in_child", "job_limits", "outcome", "record", "run", "start_log"]
+
+_LOG = logging.getLogger(__name__)
+_TAIL_LINES = 40
+
+Record = dict[str, Any]
+
+
+def start_log(log: str | Path) -> None:
+    """Send logging, warnings and stray prints to the log file (line by line), and errors to the terminal too.
+
+    From here on the job ends with the Snakemake that started it.
+    """
+    end_with_parent()
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = path.open("w", encoding="utf-8", buffering=1)
+    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.captureWarnings(True)
+    sys.stdout = stream
+
+
+def run(log: str | Path, work: Callable[[], None]) -> None:
+    """Run a step whose failure stops its job: the sentence goes to the log and the terminal, the exit code is 1."""
+    start_log(log)
+    try:
+        with _log_seconds():
+            work()
+    except UserError as error:
+        _LOG.error("%s", error)
+        raise SystemExit(1) from None
+    except Exception:
+        _LOG.exception("unexpected error")
+        raise
+
+
+def record(
+    log: str | Path,
+    output: str | Path,
+    work: Callable[[], Record],
+    needs: Mapping[str, str | Path] | None = None,
+    indent: int | None = 1,
+    limits: Limits | None = None,
+    what: str = "The step",
+) -> None:
+    """Run a step that writes a record with its status, whatever happens; see `outcome`.
+
+    With `limits`, the work is done in a child process that is held to them; `what` names it in a sentence.
+    """
+    start_log(log)
+    limited = (lambda: in_child(work, limits, what)) if limits else work
+    with _log_seconds():
+        found = outcome(log, limited, needs or {}, limits.attempts_left if limits else 0)
+    try:
+        write_json(Path(output), found, indent)
+    except UserError as error:  # the disk is full
+        _LOG.error("%s", error)
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _log_seconds() -> Iterator[None]:
+    """Close the log with what the work took: with the job's whole time, it tells what starting the job takes."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _LOG.info("the work took %.3f s", time.perf_counter() - start)
+
+
+def outcome(
+    log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path], attempts_left: int = 0
+) -> Record:
+    """The record of a step: `{status, reason, log}` and, where it went well, what `work` returned.
+
+    Where it failed, also `log_tail`: the last lines of the log.
+
+    Args:
+        log: the step's log file, named in the record.
+        work: does the step; a UserError's message becomes the reason, and the status `failed` or, of an Unsupported,
+            `unsupported`.
+        needs: what the step builds on -> its record; one that is not `ok` ends the step with its reason.
+        attempts_left: how often the job will be started again with more memory and time, if it fails.
+
+    Raises:
+        SystemExit: the work went over a limit and the job will be started again.
+    """
+    for name, path in needs.items():
+        earlier = read_json(Path(path))
+        if earlier["status"] != "ok":
+            return {
+                "status": earlier["status"],
+                "reason": f"{name}: {earlier['reason']}",
+                "log": earlier["log"],
+                **({"log_tail": earlier["log_tail"]} if "log_tail" in earlier else {}),
+            }
+    try:
+        content = work()
+    except Unsupported as error:
+        _LOG.warning("%s", error)
+        return {"status": "unsupported", "reason": str(error), "log": str(log)}
+    except UserError as error:
+        _LOG.error("%s", error)
+        if isinstance(error, OverLimit) and attempts_left > 0:
+            _LOG.error("The job fails, to be started again with more: %d attempts are left.", attempts_left)
+            raise SystemExit(1) from None
+        return _failed(str(error), log)
+    except Exception as error:  # noqa: BLE001 - whatever a runtime throws, the cell has a row with the reason
+        _LOG.exception("unexpected error")
+        return _failed(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}", log)
+    return {"status": "ok", "reason": "", "log": str(log), **content}
+
+
+def _failed(reason: str, log: str | Path) -> Record:
+    return {"status": "failed", "reason": reason, "log": str(log), "log_tail": log_tail(Path(log))}
+
+
+def log_tail(log: Path) -> list[str]:
+    """The last lines of a log, none where it cannot be read."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""From a configuration to the cells, paths and jobs of a run."""

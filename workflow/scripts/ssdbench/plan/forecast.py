@@ -1,0 +1,146 @@
+"""What a plan will cost: bytes to download, disk, rough time. Nothing is fetched or written."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdbench.catalog.dataset_tag import Tag
+from ssdbench.catalog.frameworks import frameworks
+from ssdbench.catalog.registry import SINGLE_IMAGES, DatasetRow, ModelRow
+from ssdbench.errors import UserError
+from ssdbench.plan.plan import Plan
+
+# val2017.zip: 815585330 bytes for 5000 images.
+_BYTES_PER_IMAGE = 163_000
+# Artifacts of one model in one framework and precision, with what the converters leave beside them.
+_BYTES_PER_ARTIFACT = 60_000_000
+# One detection in detections.json, 100 an image; the raw heads of a few images in seen.npz.
+_BYTES_PER_DETECTION = 90
+_BYTES_SEEN = 25_000_000
+# annotations_trainval2017.zip holds instances_val2017.json, of 20 MB; the 2014 one of 150 MB.
+_BYTES_OF_ANNOTATIONS = 150_000_000
+
+# Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
+_CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
+_EVALUATE_PER_IMAGE = 0.015
+_QUERIES = 64  # the least of a round
+_ROUND_TIMES, _ROUND_STARTS = 1.4, 4  # of its queries' time, for the frames between them; seconds
+
+
+@dataclass(frozen=True)
+class Download:
+    """One thing to fetch; `size` in bytes is None where no source states it."""
+
+    name: str
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """downloads: what is not there yet. disk: bytes needed, free: bytes there are. seconds: rough run time."""
+
+    downloads: tuple[Download, ...]
+    disk: int
+    free: int
+    seconds: float
+
+    def check_disk(self) -> None:
+        """Raise UserError where the disk is too small."""
+        if self.disk > self.free:
+            raise UserError(
+                f"This run needs about {self.disk / 1e9:.1f} GB of disk and {self.free / 1e9:.1f} GB are free in "
+                f"{Path.cwd()}. Free some, or work in another folder."
+            )
+
+
+def forecast(plan: Plan, cores: int = 1) -> Forecast:
+    """The cost of what a plan has still to make, in the working folder, on `cores` cores."""
+    downloads = [
+        *(_model_download(plan.registry.model(m)) for m in _models(plan) if not _source(m).exists()),
+        *_dataset_downloads(plan),
+    ]
+    fetched = [download for download in downloads if download is not None]
+    open_cells = [cell for cell in plan.supported if not Path(plan.folder(cell), "run.json").exists()]
+    images = {tag: plan.image_count(tag) for tag in plan.tags}
+    cards = {plan.card(cell): cell for cell in open_cells}
+    new_cards = [cell for card, cell in cards.items() if not Path(card).exists()]
+    single = {plan.card(cell) for cell in plan.supported}
+    batch_cards = [card for card in plan.cards if card not in single and not Path(card).exists()]
+    # A cell's run in shards leaves their files beside the merged ones, and each shard loads the model.
+    shards = {tag: _shards(plan, tag) for tag in plan.tags}
+    disk = (
+        2 * sum(download.size or 0 for download in fetched)
+        + (_BYTES_OF_ANNOTATIONS if any("annotations" in download.name for download in fetched) else 0)
+        + _BYTES_PER_ARTIFACT * (len(new_cards) + len(batch_cards))
+        + sum(
+            (100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN) * (2 if shards[cell.dataset] else 1)
+            for cell in open_cells
+        )
+    )
+    parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
+        images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE)
+        + (4 + 2 * shards[cell.dataset]) * _PER_JOB
+        for cell in open_cells
+    )
+    parallel += 2 * _PER_JOB * len(batch_cards)
+    serial = sum(
+        _ROUND_TIMES
+        * max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image)
+        + _ROUND_STARTS
+        for cell in plan.supported
+        for setting in plan.settings(cell)
+        for path in plan.rounds(cell, setting)
+        if not Path(path).exists()
+    )
+    return Forecast(tuple(fetched), disk, shutil.disk_usage(Path.cwd()).free, parallel / cores + serial)
+
+
+def _shards(plan: Plan, tag: str) -> int:
+    """How many shards a tag's accuracy runs are split into; 0 where they are not, or where it is not known yet."""
+    return len(plan.shard_numbers(plan.image_count(tag))) if plan.is_sharded(tag) else 0
+
+
+def _models(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(cell.model for cell in plan.supported))
+
+
+def _source(model: str) -> Path:
+    return Path("resources/models", model, "source", "source.json")
+
+
+def _model_download(row: ModelRow) -> Download | None:
+    source = row.source
+    if source.kind == "local":
+        return None
+    if source.file is not None:
+        return Download(source.file.name, source.file.size)
+    return Download(f"{source.package} {source.version} (npm)", source.size)
+
+
+def _dataset_downloads(plan: Plan) -> list[Download]:
+    downloads: dict[str, Download] = {}
+    for tag in plan.tags:
+        row = plan.dataset(tag)
+        if row.kind != "coco":
+            continue
+        if row.annotations and not Path(plan.annotations(row.name)).exists():
+            downloads[row.annotations.file.name] = Download(row.annotations.file.name, row.annotations.file.size)
+        if not Path(plan.image_list(tag)).exists():
+            download = _images_download(row, plan.config.tags[tag], plan.image_count(tag))
+            downloads[download.name] = download
+        calibration = plan.calibration_list(row.name)
+        needs_calibration = any(
+            plan.calibration_of(cell) for cell in plan.supported if plan.dataset(cell.dataset).name == row.name
+        )
+        if needs_calibration and not Path(calibration).exists():
+            number = plan.config.calibration_images
+            downloads[calibration] = Download(f"{number} calibration images for {row.name}", number * _BYTES_PER_IMAGE)
+    return list(downloads.values())
+
+
+def _images_download(row: DatasetRow, tag: Tag, count: int) -> Download:
+    if row.images is None or count <= SINGLE_IMAGES:
+        return Download(f"{count} images of {tag.text}", count * _BYTES_PER_IMAGE)
+    return Download(row.images.file.name, row.images.file.size)

@@ -1,0 +1,1 @@
+"""Two result folders side by side."""

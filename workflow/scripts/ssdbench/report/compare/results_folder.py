@@ -1,0 +1,74 @@
+"""A results folder as `compare` takes it: the cells in it with what their comparison needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssdbench.coco.annotations import read_image_list
+from ssdbench.errors import UserError
+from ssdbench.evaluation.bootstrap import Draws, from_record
+from ssdbench.files.writing import read_json, sha256_file
+from ssdbench.report.compare.compare_results import Cell, Measured
+from ssdbench.report.words import CELL_WORDS
+
+
+def read_results(folder: Path) -> dict[Cell, Measured]:
+    """The cells of a results folder, or of one dataset tag's folder in it, in the order of their names.
+
+    Raises:
+        UserError: there is no such folder, no run.json in it, or a file in it is broken.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is not a folder. Give a results folder, such as results, or that of one dataset tag, such as "
+            "results/local."
+        )
+    cells: dict[Cell, Measured] = {}
+    images: dict[Path, Mapping[int, str] | None] = {}
+    for file in sorted([*folder.glob("*/*/*/*/run.json"), *folder.glob("*/*/*/*/*/run.json")]):
+        run = _run(file)
+        cell = tuple(run["cell"][word] for word in CELL_WORDS)
+        if cell in cells:
+            raise UserError(f"{folder} holds {'/'.join(cell)} twice, once in {file.parent}. Remove one of them.")
+        tag = file.parents[4]
+        if tag not in images:
+            images[tag] = _images(tag / "images.json")
+        cells[cell] = Measured(run, images[tag], _detections(run, file.parent), _draws(file.parent / "replicates.json"))
+    if not cells:
+        raise UserError(f"{folder} holds no run.json of a cell. Give a folder that a run has filled.")
+    return cells
+
+
+def _run(file: Path) -> Mapping[str, Any]:
+    run = read_json(file)
+    cell = run.get("cell") if isinstance(run, dict) else None
+    words = [cell.get(word) for word in CELL_WORDS] if isinstance(cell, dict) else []
+    if not words or not all(isinstance(text, str) for text in [*words, run.get("status")]):
+        raise UserError(f"{file} is not the record of a cell. Delete it, so that it is made again.")
+    return dict(run)
+
+
+def _images(file: Path) -> Mapping[int, str] | None:
+    return {image.id: image.sha256 for image in read_image_list(file).images} if file.is_file() else None
+
+
+def _detections(run: Mapping[str, Any], folder: Path) -> str:
+    """The hash of the detections; empty where the cell did not detect: its file is then empty or of another run."""
+    file, detect = folder / "detections.json", run.get("detect")
+    has_detected = isinstance(detect, dict) and detect.get("status") == "ok"
+    try:
+        return sha256_file(file) if has_detected and file.is_file() else ""
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _draws(file: Path) -> Draws | None:
+    if not file.is_file():
+        return None
+    record = read_json(file)
+    try:
+        return from_record(record) if record["status"] == "ok" else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file} does not hold replicates. Delete it, so that they are drawn again.") from error
