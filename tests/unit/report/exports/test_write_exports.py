@@ -11,9 +11,10 @@ import matplotlib
 import pytest
 
 from ssdbench.evaluation.tide import ERRORS
-from ssdbench.report.exports import plots, write_exports
+from ssdbench.report.exports import plots
+from ssdbench.report.exports.write_exports import write_exports
 from ssdbench.report.exports.tables import latex_text, metrics_latex, results_latex
-from ssdbench.report.summary import build_summary
+from ssdbench.report.summary.build_summary import build_summary
 from support.report_cells import FP32, KEPT, LOST, judged, make_context, make_run, unready
 
 HOSTILE = "a_b & 100 % #1 $x$ {~^} <b>\\input{/etc/passwd}\n\n\x07[1]"
