@@ -14,12 +14,13 @@ from statistics import median
 from measuring.cells import Target
 from measuring.table import Measurement, Row, at_least, holds
 from measuring.workers import Result, Work, in_turn, once
-from ssdbench.boxes.decoding import detections_of, rows_of
+from ssdbench.boxes.decoding import detections_of
 from ssdbench.catalog.normalisation import Normalisation
-from ssdbench.coco.annotations import ImageRecord
 from ssdbench.coco.detections import Detection, read_detections, write_detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.images.pixels import load_image
 from ssdbench.inference.accuracy_pass import Pass, run_pass
+from ssdbench.inference.detect import rows_of
 
 BAR = 0.9
 _CHECKED = 16  # images whose detections are made a second time, plainly

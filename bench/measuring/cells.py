@@ -14,11 +14,11 @@ from typing import Any
 from ssdbench.boxes.decoding import HeadDecoding
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
-from ssdbench.coco.annotations import ImageList, ImageRecord, read_image_list
+from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list
 from ssdbench.conversion.artifact import open_artifact
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import ChannelOrder
-from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.inference.detect import head_decoding
 from ssdbench.plan.command_line import plan_of
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session

@@ -16,7 +16,8 @@ from measuring.table import Measurement, at_least, holds
 from measuring.workers import Result, Work, in_turn
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import Detection, read_detections, write_detections
-from ssdbench.evaluation.coco_metrics import METRICS, coco_metrics
+from ssdbench.coco.metric_names import METRICS
+from ssdbench.evaluation.coco_metrics import coco_metrics
 from ssdbench.files.writing import write_json
 
 LOAD_BAR, EVALUATE_BAR, EQUAL = 2, 8, 1e-9

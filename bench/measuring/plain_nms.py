@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ssdbench.arrays import Float32
 from ssdbench.boxes.coordinates import clip, decode
 from ssdbench.boxes.nms import NmsSettings
-from ssdbench.boxes.outputs import Float32
 
 Box = tuple[np.float32, np.float32, np.float32, np.float32]
 

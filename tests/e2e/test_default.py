@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from e2e.conftest import QUICK
-from ssdbench.evaluation.coco_metrics import METRICS
+from ssdbench.coco.metric_names import METRICS
 from support.project import Project
 
 pytestmark = pytest.mark.slow

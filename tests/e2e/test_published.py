@@ -9,8 +9,8 @@ import pytest
 
 from conftest import CocoSample
 from e2e.conftest import QUICK
-from ssdbench.files.schema import read_yaml
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.reading import read_yaml
 from ssdbench.plan.config import merge
 from support.project import Project
 from support.server import Fault, FileServer

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from conftest import CocoSample
-from ssdbench.boxes.outputs import Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Heads
 from ssdbench.conversion.artifact import open_artifact
 from ssdbench.conversion.batching import Single, with_batch
 from ssdbench.conversion.check_conversion import run_all

@@ -23,8 +23,9 @@ from conftest import CocoSample
 from e2e.conftest import LOCAL
 from ssdbench.boxes.decoding import Found
 from ssdbench.catalog.protocols import protocol
-from ssdbench.coco.annotations import ImageRecord, read_annotations, read_image_list
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import Detection, Detections, read_detections, write_detections
+from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.artifact import open_artifact
 from ssdbench.diagnosis.explain import ExpectedAP, Run, explain_low, images_to_try, run_changed
 from ssdbench.diagnosis.parity import ladder_of
@@ -32,9 +33,9 @@ from ssdbench.diagnosis.usual_causes import usual_causes
 from ssdbench.evaluation.bootstrap import compare, draw, from_record
 from ssdbench.evaluation.coco_matching import match
 from ssdbench.evaluation.image_matching import found_by_image
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.images.pixels import resize_image
-from ssdbench.inference.accuracy_pass import detect, detections, head_decoding
+from ssdbench.inference.detect import detect, detections, head_decoding
 from ssdbench.inference.trace import Recorder, SeenCell, read_seen, write_seen
 from ssdbench.machine.host import host_facts, int8_saturates
 from ssdbench.runtimes import open_session

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ssdbench.evaluation.bootstrap import Draws
-from ssdbench.report.compare.compare_results import Measured
+from ssdbench.report.compare.results_folder import Measured
 from support.report_cells import FP32, make_run
 
 CPU_ID = "cpu family 25 model 1 stepping 1 microcode 0x1"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord
+from ssdbench.coco.annotations import Annotation, Annotations, Category
 from ssdbench.coco.detections import Detection
+from ssdbench.coco.image_list import ImageRecord
 
 # What ssdlite_mobilenet_v2 finds in the 130 images of `coco_sample` when fed RGB and BGR: the best 40 detections of
 # each image, boxes int16 x y w h in tenths of a pixel.

@@ -20,7 +20,7 @@ import psutil
 import yaml
 from PIL import Image
 
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from support.project import Project
 
 Victim = Literal["snakemake", "job", "child"]

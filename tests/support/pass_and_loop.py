@@ -13,9 +13,10 @@ from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import write_detections
 from ssdbench.conversion.artifact import open_artifact
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from ssdbench.inference import accuracy_pass
-from ssdbench.inference.accuracy_pass import Pass, detect, detections, head_decoding, run_pass
+from ssdbench.inference.accuracy_pass import Pass, run_pass
+from ssdbench.inference.detect import detect, detections, head_decoding
 from ssdbench.inference.trace import Recorder, write_seen
 from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session

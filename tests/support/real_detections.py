@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord
+from ssdbench.coco.annotations import Annotation, Annotations, Category
 from ssdbench.coco.detections import Detection
+from ssdbench.coco.image_list import ImageRecord
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "tidecv.json"
 CELLS = ("tensorflow/fp32", "tflite/int8")

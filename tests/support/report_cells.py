@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.evaluation.bootstrap import METRICS as COMPARED
 from ssdbench.evaluation.bootstrap import Comparison, Interval, verdict
-from ssdbench.evaluation.coco_metrics import METRICS
 
 # Measured on 130 images of val2017, protocol heads, fp32.
 FP32 = (0.3016, 0.4707, 0.3185, 0.0340, 0.2858, 0.6404, 0.2637, 0.3558, 0.3749, 0.0588, 0.3749, 0.7074)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.published import load_published
-from ssdbench.diagnosis.parity import TOLERANCES
+from ssdbench.diagnosis.tolerances import TOLERANCES
 from ssdbench.report.page.page import render_page
 from ssdbench.report.summary.build_summary import build_summary
 from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, unready

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from support.official_graph import write_official_targz
 from support.project import ROOT
 

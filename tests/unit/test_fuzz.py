@@ -21,14 +21,16 @@ from hypothesis import strategies as st
 
 from conftest import ROOT
 from ssdbench.catalog.dataset_tag import parse_tag, read_ids
-from ssdbench.catalog.registry import ModelRow, RemoteFile, Source, load_registry
-from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.catalog.registry import ModelRow, RemoteFile, Source
+from ssdbench.catalog.registry_file import load_registry
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.conversion.tfjs import read_tfjs
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 from ssdbench.inference.trace import Recorder, read_seen, write_seen
 from ssdbench.plan.load import load_plan
 from support.tiny_detector import tiny_graph_def, write_tfjs

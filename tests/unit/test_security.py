@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from ssdbench.catalog.registry import ModelRow, RemoteFile, Source, load_registry
+from ssdbench.catalog.registry import ModelRow, RemoteFile, Source
+from ssdbench.catalog.registry_file import load_registry
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums

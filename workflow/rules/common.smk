@@ -15,7 +15,8 @@ sys.path.insert(0, str(SCRIPTS))
 from ssdbench.plan.availability import runs_elsewhere, unavailable_reason
 from ssdbench.plan.source_files import module_files
 from ssdbench.errors import UserError
-from ssdbench.files.writing import fingerprint, read_json, sha256_files
+from ssdbench.files.hashing import fingerprint, sha256_files
+from ssdbench.files.reading import read_json
 from ssdbench.plan.forecast import forecast
 from ssdbench.catalog.frameworks import artifact_of, frameworks
 from ssdbench.machine.host import available_cores, package_versions

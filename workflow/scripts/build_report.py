@@ -8,14 +8,15 @@ from typing import Any
 
 from ssdbench.catalog.published import load_published
 from ssdbench.evaluation.bootstrap import Draws, from_record
-from ssdbench.files.schema import read_yaml
-from ssdbench.files.writing import read_json, write_text
+from ssdbench.files.reading import read_json, read_yaml
+from ssdbench.files.writing import write_text
 from ssdbench.jobs import steps
 from ssdbench.report.exports.write_exports import write_exports
 from ssdbench.report.page.page import render_page
 from ssdbench.report.page.pictures import build_pictures
 from ssdbench.report.run_record import collect_what_is_there
-from ssdbench.report.summary.build_summary import build_summary, write_summary
+from ssdbench.report.summary.build_summary import build_summary
+from ssdbench.report.summary.write_summary import write_summary
 from ssdbench.report.words import CELL_WORDS
 
 snakemake: Any  # given by the rule

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

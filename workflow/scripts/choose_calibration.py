@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import ImageList, read_annotations, write_image_list
-from ssdbench.files.writing import sha256_file
-from ssdbench.images.image_folder import choose_calibration, coco_id, folder_records, inspect
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.image_list import ImageList, coco_id, write_image_list
+from ssdbench.files.hashing import sha256_file
+from ssdbench.images.calibration import choose_calibration
+from ssdbench.images.image_folder import folder_records, inspect
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

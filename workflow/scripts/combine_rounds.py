@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.jobs import steps
 from ssdbench.timing.combine_rounds import combine_rounds
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.diagnosis.image_losses import image_disagreements, image_losses
 from ssdbench.diagnosis.parity import ladder_of
 from ssdbench.evaluation.image_matching import found_by_image
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.inference.trace import read_seen
 from ssdbench.jobs import steps
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssdbench.boxes.outputs import UInt8
-from ssdbench.coco.annotations import ImageRecord, read_image_list
+from ssdbench.arrays import UInt8
+from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.convert import convert
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
 from ssdbench.jobs import steps

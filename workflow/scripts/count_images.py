@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_image_list
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.files.writing import write_json
 from ssdbench.jobs import steps
 

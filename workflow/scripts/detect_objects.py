@@ -5,10 +5,12 @@ from typing import Any
 
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
-from ssdbench.coco.annotations import read_image_list
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
-from ssdbench.files.writing import sha256_files, write_text
-from ssdbench.inference.accuracy_pass import Pass, check_not_calibrated_with, head_decoding, run_pass
+from ssdbench.files.hashing import sha256_files
+from ssdbench.files.writing import write_text
+from ssdbench.inference.accuracy_pass import Pass, run_pass
+from ssdbench.inference.detect import check_not_calibrated_with, head_decoding
 from ssdbench.inference.shards import shard_slice
 from ssdbench.inference.trace import Recorder, write_seen
 from ssdbench.jobs import steps

@@ -7,15 +7,16 @@ from typing import Any
 
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
-from ssdbench.coco.annotations import ImageList, ImageRecord, read_annotations, read_image_list
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.diagnosis import explain
 from ssdbench.diagnosis.explain import ExpectedAP, Explanation
 from ssdbench.diagnosis.usual_causes import FoundByImage, usual_causes
 from ssdbench.evaluation.image_matching import found_by_image
-from ssdbench.files.writing import read_json
-from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.files.reading import read_json
+from ssdbench.inference.detect import head_decoding
 from ssdbench.jobs import steps
 from ssdbench.machine.host import host_facts, int8_saturates, limit_pools
 from ssdbench.runtimes import open_session

@@ -7,7 +7,7 @@ from ssdbench.errors import UserError
 from ssdbench.fetch.archive import unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import fetch
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

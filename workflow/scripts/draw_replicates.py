@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.evaluation.bootstrap import draw, to_record
 from ssdbench.evaluation.coco_matching import match
 from ssdbench.jobs import steps

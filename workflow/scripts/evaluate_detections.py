@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_image_list
-from ssdbench.evaluation.coco_metrics import evaluate
+from ssdbench.coco.image_list import read_image_list
+from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

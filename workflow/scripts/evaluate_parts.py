@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.dataset_tag import read_ids
-from ssdbench.coco.annotations import read_annotations, read_image_list
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.evaluation.held_out import evaluate_parts
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import ImageList, ImageRecord, read_annotations, write_image_list
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.image_list import ImageList, ImageRecord, coco_id, write_image_list
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.image_files import place_images
-from ssdbench.images.image_folder import choose_calibration, coco_id, folder_records
+from ssdbench.images.calibration import choose_calibration
+from ssdbench.images.image_folder import folder_records
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.dataset_tag import select_ids
-from ssdbench.coco.annotations import ImageList, read_annotations, write_image_list
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.image_list import ImageList, write_image_list
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.image_files import place_images
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule

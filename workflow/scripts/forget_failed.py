@@ -7,7 +7,7 @@ from pathlib import Path
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.conversion.artifact import open_artifact
 from ssdbench.errors import UserError, exit_code
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.machine.host import available_cores
 from ssdbench.plan.command_line import config_parser, plan_of
 

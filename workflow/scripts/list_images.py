@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.dataset_tag import select_ids
-from ssdbench.coco.annotations import ImageList, read_annotations, write_image_list
-from ssdbench.files.writing import sha256_file
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.image_list import ImageList, write_image_list
+from ssdbench.files.hashing import sha256_file
 from ssdbench.images.image_folder import folder_records, inspect
 from ssdbench.jobs import steps
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_image_list
 from ssdbench.coco.detections import join_detections, write_detections
-from ssdbench.files.writing import read_json
+from ssdbench.coco.image_list import read_image_list
+from ssdbench.files.reading import read_json
 from ssdbench.inference.shards import check_complete, merged_record
 from ssdbench.inference.trace import Recorder, join_seen, read_seen, write_seen
 from ssdbench.jobs import steps

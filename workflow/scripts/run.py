@@ -22,21 +22,23 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from ssdbench.arrays import UInt8
 from ssdbench.boxes.anchors import read_anchors, standard_anchors
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
-from ssdbench.boxes.outputs import UInt8
 from ssdbench.catalog.frameworks import artifact_of, frameworks
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.catalog.registry import FASTER_RCNN
-from ssdbench.coco.annotations import ImageRecord, read_annotations
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import write_detections
+from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError, exit_code
-from ssdbench.evaluation.coco_metrics import METRICS, evaluate
-from ssdbench.files.writing import read_json
+from ssdbench.evaluation.evaluate import evaluate
+from ssdbench.files.reading import read_json
 from ssdbench.images.pixels import load_images
-from ssdbench.inference import accuracy_pass
-from ssdbench.inference.accuracy_pass import detections
+from ssdbench.inference import detect
+from ssdbench.inference.detect import detections
 from ssdbench.jobs.progress import Progress
 from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
@@ -175,7 +177,7 @@ def card_beside(model: Path) -> dict[str, Any]:
 
 def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding | None:
     """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
-    of_card = accuracy_pass.head_decoding(card, asdict(NMS)) if card else None
+    of_card = detect.head_decoding(card, asdict(NMS)) if card else None
     if session.graph_kind == "graph":
         return of_card
     if of_card is None:

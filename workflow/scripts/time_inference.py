@@ -9,12 +9,12 @@ from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.timing_setting import Setting
-from ssdbench.coco.annotations import ImageRecord, read_image_list
+from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.errors import Unsupported
-from ssdbench.files.writing import sha256_files
+from ssdbench.files.hashing import sha256_files
 from ssdbench.images.pixels import read_image, resize_image
-from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.inference.detect import head_decoding
 from ssdbench.jobs import steps
 from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools
 from ssdbench.timing.measure_round import load_sessions, measure

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of, rows_of
+from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.coco.detections import Detection
 from ssdbench.errors import UserError
+from ssdbench.inference.detect import rows_of
 
 # Two anchors far apart, in an image that is twice as wide as it is high.
 DECODING = HeadDecoding(

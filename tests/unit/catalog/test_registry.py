@@ -10,7 +10,8 @@ import yaml
 
 from conftest import ROOT
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
-from ssdbench.catalog.registry import ModelRow, load_registry
+from ssdbench.catalog.registry import ModelRow
+from ssdbench.catalog.registry_file import load_registry
 from ssdbench.errors import UserError
 
 HEADS = {"image": "image", "box_encodings": "boxes", "class_scores": "scores"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conftest import ROOT
 from ssdbench.catalog.timing_setting import Setting
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 from ssdbench.plan.config import merge
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.plan import Plan

@@ -12,17 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import (
-    Annotation,
-    Annotations,
-    Category,
-    ImageList,
-    ImageRecord,
-    read_annotations,
-    read_image_list,
-    write_image_list,
-)
+from ssdbench.coco.annotations import Annotation, Annotations, Category, read_annotations
 from ssdbench.coco.detections import Detection, read_detections, write_detections
+from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list, write_image_list
 from ssdbench.errors import UserError
 
 VALID: dict[str, Any] = {

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from ssdbench.coco.annotations import ImageList, ImageRecord
+from ssdbench.coco.image_list import ImageList, ImageRecord
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.errors import UserError
-from ssdbench.files.writing import sha256_file, write_json
-from ssdbench.inference.accuracy_pass import check_not_calibrated_with
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.writing import write_json
+from ssdbench.inference.detect import check_not_calibrated_with
 
 
 def write_artifact(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from ssdbench.catalog.support import unsupported_reason
 from ssdbench.conversion.convert import convert
 from ssdbench.conversion.graphdef import run_graph
 from ssdbench.errors import UserError
-from ssdbench.inference.accuracy_pass import head_decoding
+from ssdbench.inference.detect import head_decoding
 from ssdbench.runtimes import open_session
 from support.official_graph import official_graph
 from support.tiny_detector import ANCHORS, CLASSES, ROW, SIZE, images, tiny_anchors, tiny_graph_def, write_tfjs

@@ -13,12 +13,13 @@ from conftest import ROOT
 from ssdbench.boxes.coordinates import clip, decode
 from ssdbench.boxes.nms import NmsSettings, suppress
 from ssdbench.boxes.outputs import Finished, Heads
-from ssdbench.catalog.registry import ModelRow, RemoteFile, Source, load_registry
+from ssdbench.catalog.registry import ModelRow, RemoteFile, Source
+from ssdbench.catalog.registry_file import load_registry
 from ssdbench.conversion.convert import convert
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
-from ssdbench.files.writing import sha256_path
+from ssdbench.files.hashing import sha256_path
 from ssdbench.runtimes import open_session
 from support.server import FileServer
 from support.tf2_detector import CLASSES, LEVELS, PER_CELL, SIZE, fpn_detector, write_targz

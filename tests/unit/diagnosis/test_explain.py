@@ -14,7 +14,8 @@ import pytest
 from ssdbench.boxes.decoding import Found
 from ssdbench.boxes.outputs import Finished
 from ssdbench.catalog.protocols import protocol
-from ssdbench.coco.annotations import Annotation, ImageRecord
+from ssdbench.coco.annotations import Annotation
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.diagnosis.explain import (
     ExpectedAP,
     Explanation,

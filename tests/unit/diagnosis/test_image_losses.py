@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord
+from ssdbench.coco.annotations import Annotation, Annotations, Category
 from ssdbench.coco.detections import Detection, Detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.diagnosis.image_losses import ObjectScores, image_disagreements, image_losses
 from ssdbench.evaluation.image_matching import found_by_image
 from support.real_detections import real_detections, real_truth

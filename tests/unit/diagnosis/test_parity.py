@@ -12,7 +12,8 @@ from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.outputs import Heads
 from ssdbench.coco.detections import Detections
-from ssdbench.diagnosis.parity import TOLERANCES, Ladder, Parity, Seen
+from ssdbench.diagnosis.parity import Ladder, Parity, Seen
+from ssdbench.diagnosis.tolerances import TOLERANCES
 from ssdbench.errors import UserError
 from ssdbench.evaluation.image_matching import found_by_image
 from ssdbench.inference.trace import pixel_hash

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from ssdbench.boxes.decoding import Found, rows_of
+from ssdbench.boxes.decoding import Found
 from ssdbench.coco.detections import Detection, write_detections
 from ssdbench.diagnosis.usual_causes import (
     Change,
@@ -24,8 +24,9 @@ from ssdbench.diagnosis.usual_causes import (
     try_causes,
     usual_causes,
 )
-from ssdbench.evaluation.coco_metrics import evaluate
+from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.images.pixels import resize_image
+from ssdbench.inference.detect import rows_of
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ import pytest
 
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import Detection, write_detections
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError
-from ssdbench.evaluation.coco_metrics import METRICS, evaluate
+from ssdbench.evaluation.evaluate import evaluate
 
 CLASS_METRICS = {"AP": 0, "AP50": 1, "APsmall": 3, "APmedium": 4, "APlarge": 5}
 

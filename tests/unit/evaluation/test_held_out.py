@@ -11,7 +11,7 @@ from conftest import ROOT
 from ssdbench.catalog.dataset_tag import read_ids
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import Detections, write_detections
-from ssdbench.evaluation.coco_metrics import evaluate
+from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.evaluation.held_out import evaluate_parts
 from support.real_detections import real_detections, real_truth
 

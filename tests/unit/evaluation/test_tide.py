@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category, ImageRecord, read_annotations
+from ssdbench.coco.annotations import Annotation, Annotations, Category, read_annotations
 from ssdbench.coco.detections import Detection, Detections, read_detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.evaluation.tide import ERRORS, TideErrors, tide_errors
 from support import tidecv_figures
 from support.real_detections import CELLS, figures_of_tidecv, real_detections, real_truth

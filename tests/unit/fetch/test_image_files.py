@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ssdbench.catalog.registry import Images, RemoteFile
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.fetch import image_files
 from ssdbench.fetch.checksums import Checksums

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord, coco_id
 from ssdbench.errors import UserError
-from ssdbench.files.writing import fingerprint, sha256_file
-from ssdbench.images.image_folder import choose_calibration, coco_id, folder_records, inspect
+from ssdbench.files.hashing import fingerprint, sha256_file
+from ssdbench.images.calibration import choose_calibration
+from ssdbench.images.image_folder import folder_records, inspect
 
 
 def write_image(path: Path, seed: int = 0, width: int = 40, height: int = 30) -> None:

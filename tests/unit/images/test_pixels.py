@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import (
     MAX_IMAGE_PIXELS,

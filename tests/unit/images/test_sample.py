@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 from ssdbench.images import sample
 from ssdbench.images.sample import Item, Label, Photograph, Placement, arrange, labels, paint
 

@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
+from ssdbench.arrays import UInt8
 from ssdbench.boxes.decoding import HeadDecoding
 from ssdbench.boxes.nms import NmsSettings
-from ssdbench.boxes.outputs import Heads, UInt8
+from ssdbench.boxes.outputs import Heads
 from ssdbench.catalog.normalisation import MOBILENET_SSD
-from ssdbench.coco.annotations import ImageRecord
 from ssdbench.coco.detections import read_detections, write_detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.inference import accuracy_pass
-from ssdbench.inference.accuracy_pass import Outcome, Pass, detect, detections, run_pass
+from ssdbench.inference.accuracy_pass import Outcome, Pass, run_pass
+from ssdbench.inference.detect import detect, detections
 from ssdbench.inference.trace import Recorder, SeenCell, write_seen
 from ssdbench.runtimes.base import InputForm, Session
 

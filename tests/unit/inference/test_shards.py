@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdbench.boxes.outputs import Finished, Heads
-from ssdbench.coco.annotations import ImageList, ImageRecord, write_image_list
 from ssdbench.coco.detections import Detection, join_detections, write_detections
+from ssdbench.coco.image_list import ImageList, ImageRecord, write_image_list
 from ssdbench.errors import UserError
 from ssdbench.inference.shards import check_complete, merged_record, shard_slice
 from ssdbench.inference.trace import Recorder, join_seen, write_seen

@@ -8,12 +8,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from ssdbench.arrays import spread
 from ssdbench.boxes.decoding import Found
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.diagnosis.parity import ladder_of
 from ssdbench.errors import UserError
 from ssdbench.inference import trace
-from ssdbench.inference.trace import Recorder, SeenCell, read_seen, spread, write_seen
+from ssdbench.inference.trace import Recorder, SeenCell, read_seen, write_seen
 
 ANCHORS, CLASSES = 20, 3
 

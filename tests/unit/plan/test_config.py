@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from conftest import ROOT
 from ssdbench.errors import UserError
-from ssdbench.files.schema import read_yaml, with_defaults
+from ssdbench.files.reading import read_yaml
+from ssdbench.files.schema import with_defaults
 from ssdbench.plan.config import load_config, merge
 from ssdbench.plan.load import load_plan
 

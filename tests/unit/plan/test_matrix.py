@@ -10,8 +10,8 @@ import yaml
 
 from conftest import ROOT
 from ssdbench.errors import UserError
-from ssdbench.files.schema import read_yaml
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.reading import read_yaml
 from ssdbench.plan.config import merge
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.plan import Plan

@@ -17,7 +17,13 @@ def names(script: str) -> set[str]:
 
 def test_modules_are_followed_through_one_another() -> None:
     found = names("evaluate_detections.py")
-    assert {"__init__.py", "evaluation/coco_metrics.py", "coco/annotations.py", "files/writing.py", "errors.py"} <= found
+    assert {
+        "__init__.py",
+        "evaluation/coco_metrics.py",
+        "coco/annotations.py",
+        "files/writing.py",
+        "errors.py",
+    } <= found
 
 
 def test_a_report_tweak_reruns_no_inference_and_no_conversion() -> None:

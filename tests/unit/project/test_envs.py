@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conftest import ROOT
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 
 ENVS = ROOT / "envs"
 

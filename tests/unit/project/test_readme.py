@@ -13,10 +13,11 @@ from conftest import ROOT
 from run import parse_arguments
 from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.protocols import protocol
-from ssdbench.catalog.registry import load_registry
+from ssdbench.catalog.registry_file import load_registry
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
-from ssdbench.files.schema import read_yaml, validate
+from ssdbench.files.reading import read_yaml
+from ssdbench.files.schema import validate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "profiles/README.md")

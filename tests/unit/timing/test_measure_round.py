@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import MOBILENET_SSD
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import resize_image
 from ssdbench.runtimes.base import InputForm, Session

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ssdbench.evaluation.bootstrap import Draws
 from ssdbench.evaluation.bootstrap import compare as compare_draws
 from ssdbench.report.compare.compare_page import describe_comparison, render_comparison
-from ssdbench.report.compare.compare_results import Measured, compare_ap, compare_latency, compare_results
+from ssdbench.report.compare.compare_results import compare_ap, compare_latency, compare_results
+from ssdbench.report.compare.results_folder import Measured
 from ssdbench.report.words import CELL_WORDS
 from support.compared_cells import CPU_ID, altered, make_cell, make_draws, timed
 from support.report_cells import unready

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT
 from ssdbench.evaluation.bootstrap import to_record
-from ssdbench.report.compare.compare_results import Measured
+from ssdbench.report.compare.results_folder import Measured
 from ssdbench.report.words import CELL_WORDS
 from support.compared_cells import make_cell
 

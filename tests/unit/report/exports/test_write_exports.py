@@ -12,8 +12,8 @@ import pytest
 
 from ssdbench.evaluation.tide import ERRORS
 from ssdbench.report.exports import plots
-from ssdbench.report.exports.write_exports import write_exports
 from ssdbench.report.exports.tables import latex_text, metrics_latex, results_latex
+from ssdbench.report.exports.write_exports import write_exports
 from ssdbench.report.summary.build_summary import build_summary
 from support.report_cells import FP32, KEPT, LOST, judged, make_context, make_run, unready
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.diagnosis.parity import TOLERANCES
+from ssdbench.diagnosis.tolerances import TOLERANCES
 from ssdbench.report.page.ladder_table import departure_findings, exact, ladder_table
 from ssdbench.report.summary.build_summary import build_summary
 from support.report_cells import make_context, make_run, unready

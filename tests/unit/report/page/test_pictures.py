@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.report.page import pictures
 from ssdbench.report.page.pictures import (

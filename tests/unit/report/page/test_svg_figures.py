@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdbench.report.page.svg_figures import Canvas, pareto, scatter, series_of
+from ssdbench.report.page.label_placement import Canvas
+from ssdbench.report.page.svg_figures import scatter
 from ssdbench.report.summary.build_summary import build_summary
+from ssdbench.report.summary.pareto import pareto, series_of
 from support.report_cells import FP32, LOST, judged, make_context, make_run
 
 ROWS = st.lists(

@@ -9,8 +9,10 @@ from typing import Any
 
 from ssdbench.report.exports.write_exports import write_exports
 from ssdbench.report.page.page import render_page
-from ssdbench.report.summary.build_summary import build_summary, csv_text
-from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS, best_of
+from ssdbench.report.page.sweep_section import best_of
+from ssdbench.report.summary.build_summary import build_summary
+from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS
+from ssdbench.report.summary.write_summary import csv_text
 from support.report_cells import make_context, make_run, unready
 from support.report_pages import sweep_context, usual_cells
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ssdbench.report.summary.build_summary import build_summary, summary_csv, summary_markdown, write_summary
+from ssdbench.report.summary.build_summary import build_summary
 from ssdbench.report.summary.environment import fold
+from ssdbench.report.summary.write_summary import summary_csv, summary_markdown, write_summary
 from support.report_cells import FP32, make_context, make_run, unready
 
 PROMISED = [

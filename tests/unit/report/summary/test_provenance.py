@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ssdbench.report.page.page import render_page
-from ssdbench.report.summary.build_summary import build_summary, summary_csv, summary_markdown
+from ssdbench.report.summary.build_summary import build_summary
 from ssdbench.report.summary.provenance import provenance_marks
+from ssdbench.report.summary.write_summary import summary_csv, summary_markdown
 from support.report_cells import HOST, make_context, make_run, unready
 
 CODE = {step: {"tensorflow": "cd" * 32, "tflite": "cd" * 32} for step in ("detect", "timing")}

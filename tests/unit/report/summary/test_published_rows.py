@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.dataset_tag import parse_tag
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.published import expected_of_published, load_published
 from ssdbench.errors import UserError
 from ssdbench.evaluation.bootstrap import Draws
-from ssdbench.plan.config import CellName
 from ssdbench.report.page.page import render_page
 from ssdbench.report.summary.build_summary import build_summary
 from ssdbench.report.words import CELL_WORDS

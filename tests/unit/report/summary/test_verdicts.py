@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ssdbench.report.page.page import render_page
-from ssdbench.report.summary.build_summary import build_summary, summary_csv, summary_markdown
+from ssdbench.report.summary.build_summary import build_summary
 from ssdbench.report.summary.verdicts import verdict_sentence
+from ssdbench.report.summary.write_summary import summary_csv, summary_markdown
 from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_comparison, make_context, make_run, unready
 
 SAMPLE = {"tag": "sample", "images": [{"tag": "sample", "dataset": "sample", "images": [], "notes": []}]}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Float32
+from ssdbench.arrays import Float32
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 
 # ssd_anchor_generator of the TF1 zoo's SSD MobileNet pipelines (v1, v2, SSDLite v2), as in
 # tensorflow/models object_detection/anchor_generators/multiple_grid_anchor_generator.py.

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.boxes.outputs import Float32
-
-Float64 = NDArray[np.float64]
+from ssdbench.arrays import Float32, Float64
 
 
 def decode(encodings: Float32, anchors: Float32, box_coder: Sequence[float]) -> Float32:

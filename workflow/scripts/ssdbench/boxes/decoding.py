@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ssdbench.boxes.coordinates import Float64, to_pixels
+from ssdbench.arrays import Float32, Float64, Int64
+from ssdbench.boxes.coordinates import to_pixels
 from ssdbench.boxes.nms import NOT_FINITE, NmsSettings, suppress
-from ssdbench.boxes.outputs import Finished, Float32, Heads, Int64
-from ssdbench.coco.detections import Detection
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
 
 
@@ -65,13 +65,6 @@ def detections_of(
     assert decoding is not None, "heads need anchors"
     _check_heads(output, decoding.anchors)
     return [_suppressed(output, index, size, decoding) for index, size in enumerate(sizes)]
-
-
-def rows_of(image_id: int, found: Found) -> Iterator[Detection]:
-    """The rows of one image for a detections file."""
-    columns = zip(found.class_ids.tolist(), found.boxes.tolist(), found.scores.tolist(), strict=True)
-    for class_id, (x, y, width, height), score in columns:
-        yield Detection(image_id, class_id, (x, y, width, height), score)
 
 
 def _check_heads(output: Heads, anchors: Float32) -> None:

@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ssdbench.arrays import Float32, Int64
 from ssdbench.boxes.coordinates import clip, decode
-from ssdbench.boxes.outputs import Float32, Int64
 from ssdbench.errors import UserError
 
 NOT_FINITE = "The network returned NaN or infinite numbers. Convert it again, or use another precision."

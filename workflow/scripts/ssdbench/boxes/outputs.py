@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
-Int64 = NDArray[np.int64]
+from ssdbench.arrays import Float32, Int64
 
 
 @dataclass(frozen=True)

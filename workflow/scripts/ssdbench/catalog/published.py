@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.registry import Expected
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError
-from ssdbench.evaluation.coco_metrics import METRICS
-from ssdbench.files.schema import read_yaml
-from ssdbench.plan.config import CellName
+from ssdbench.files.reading import read_yaml
 
 
 def load_published(path: Path) -> dict[str, Any]:

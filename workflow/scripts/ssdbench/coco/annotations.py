@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ssdbench.coco.entries import LARGEST_LENGTH, Box, Fault, box_of, entries_of, id_of, shown, text_of
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.coco.json_stream import read_pieces
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json, write_json
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One image of an image list: its COCO id, its file and its stored size in pixels."""
-
-    id: int
-    file_name: str
-    width: int
-    height: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class ImageList:
-    """The images of one dataset tag, in evaluation order, and where they lie."""
-
-    tag: str
-    dataset: str
-    folder: Path
-    annotations: Path | None
-    annotations_sha256: str
-    images: tuple[ImageRecord, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,34 +91,6 @@ def read_without_outlines(path: Path) -> Any:
                 row.pop("segmentation", None)
         document.setdefault(piece.key, []).extend(piece.value)
     return document
-
-
-def write_image_list(path: Path, images: ImageList) -> None:
-    """Write an image list as JSON, atomically."""
-    annotations = None if images.annotations is None else str(images.annotations)
-    write_json(path, {**asdict(images), "folder": str(images.folder), "annotations": annotations})
-
-
-def read_image_list(path: Path) -> ImageList:
-    """Read an image list that `write_image_list` wrote.
-
-    Raises:
-        UserError: the file is missing or holds something else.
-    """
-    document = read_json(path)
-    try:
-        annotations = document["annotations"]
-        return ImageList(
-            tag=document["tag"],
-            dataset=document["dataset"],
-            folder=Path(document["folder"]),
-            annotations=None if annotations is None else Path(annotations),
-            annotations_sha256=document["annotations_sha256"],
-            images=tuple(ImageRecord(**row) for row in document["images"]),
-            notes=tuple(document["notes"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is not an image list. Delete it, so that it is made again.") from error
 
 
 def _read_instances(path: Path) -> dict[str, Any]:

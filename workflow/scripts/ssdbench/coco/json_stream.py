@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from ssdbench.files.writing import json_errors
+from ssdbench.files.reading import json_errors
 
 _BLOCK = 1 << 18  # bytes: small enough for caches
 _SPACE = re.compile(rb"[ \t\n\r]*")

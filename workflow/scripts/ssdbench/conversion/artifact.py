@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json, sha256_path
+from ssdbench.files.hashing import sha256_path
+from ssdbench.files.reading import read_json
 
 
 def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:

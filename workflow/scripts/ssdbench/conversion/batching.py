@@ -10,11 +10,12 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from ssdbench.boxes.outputs import UInt8
+from ssdbench.arrays import UInt8
 from ssdbench.conversion import check_conversion
 from ssdbench.conversion.model_contents import contents_of
 from ssdbench.errors import UserError
-from ssdbench.files.writing import sha256_file, write_bytes
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.writing import write_bytes
 from ssdbench.runtimes import open_session
 
 # The network is the same, so only the order of sums may differ.

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ssdbench.arrays import Float32, Int64, UInt8
 from ssdbench.boxes.coordinates import clip
 from ssdbench.boxes.nms import NmsSettings, suppress
-from ssdbench.boxes.outputs import Finished, Float32, Heads, Int64, UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.registry import GraphNms
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import Session

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssdbench.arrays import Float32, UInt8
 from ssdbench.boxes.anchors import read_anchors, standard_anchors
-from ssdbench.boxes.outputs import Float32, Heads, UInt8
+from ssdbench.boxes.outputs import Heads
 from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.catalog.support import is_published_file, unsupported_reason
@@ -28,7 +29,8 @@ from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.conversion.model_contents import contents_of
 from ssdbench.errors import UserError
-from ssdbench.files.writing import copy_path, files_of, sha256_path
+from ssdbench.files.hashing import files_of, sha256_path
+from ssdbench.files.writing import copy_path
 from ssdbench.machine.host import package_versions
 from ssdbench.runtimes import open_session
 

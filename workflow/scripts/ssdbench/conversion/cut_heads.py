@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssdbench.arrays import Float32
 from ssdbench.boxes.anchors import read_anchors, standard_anchors
-from ssdbench.boxes.outputs import Float32
 from ssdbench.catalog.registry import HeadLayout, ModelRow
 from ssdbench.conversion.folding import free_batch
 from ssdbench.conversion.graphdef import import_outputs, nodes_of, run_graph, similar_names

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Float32
+from ssdbench.arrays import Float32
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE, head_layout
 from ssdbench.conversion.graphdef import import_outputs

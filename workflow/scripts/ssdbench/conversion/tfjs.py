@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.errors import UserError
-from ssdbench.files.writing import read_json
+from ssdbench.files.reading import read_json
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef

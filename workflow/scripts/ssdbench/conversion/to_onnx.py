@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssdbench.boxes.outputs import UInt8
+from ssdbench.arrays import UInt8
 from ssdbench.conversion.cut_heads import MODEL
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Float32, UInt8
+from ssdbench.arrays import Float32, UInt8
 from ssdbench.catalog.registry import HeadLayout, ModelRow
 from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE, PIXELS, head_layout
 from ssdbench.conversion.detection_graph import centres_and_sizes

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of, rows_of
+from ssdbench.arrays import spread
+from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.catalog.protocols import Protocol
-from ssdbench.coco.annotations import Annotations, ImageRecord
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.diagnosis.usual_causes import (
     LEAST_SHORTFALL,
     Cause,
@@ -34,7 +36,7 @@ from ssdbench.diagnosis.usual_causes import (
 from ssdbench.evaluation.bootstrap import draw
 from ssdbench.evaluation.coco_matching import match
 from ssdbench.images.pixels import ChannelOrder, decode_image, read_image, resize_image
-from ssdbench.inference.trace import spread
+from ssdbench.inference.detect import rows_of
 from ssdbench.runtimes.base import Session
 
 DEPARTURE_IMAGES, EXPECTED_IMAGES = 24, 48

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdbench.boxes.coordinates import Float64
+from ssdbench.arrays import Float64
 from ssdbench.boxes.decoding import Found
 from ssdbench.coco.annotations import Annotations
 from ssdbench.evaluation.image_matching import Truths, matches, overlaps, partners, same_class, truths_by_image

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssdbench.arrays import Int64
 from ssdbench.boxes.decoding import Found
-from ssdbench.boxes.outputs import Heads, Int64
+from ssdbench.boxes.outputs import Heads
+from ssdbench.diagnosis.tolerances import _HELD_TO, TOLERANCES, Tolerance
 from ssdbench.errors import UserError
 from ssdbench.evaluation.image_matching import overlaps, partners
 from ssdbench.inference.trace import SeenCell
@@ -23,86 +25,6 @@ Figures = dict[str, float | None]
 _SAME_PLACE = 0.5  # overlap at which two boxes are taken for one: that of AP50
 _CONFIDENT = 0.3  # score from which an anchor's class is compared: the threshold that SSD graphs ship with
 
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far one figure of a rung may be off. `least`: it must not fall below its limit, else not rise above
-    (its magnitude counts). A limit of None: the figure is shown, but bounds nothing at this precision."""
-
-    rung: str
-    figure: str
-    words: str
-    fp32: float | None
-    fp16: float | None
-    int8: float | None
-    reason: str
-    least: bool = False
-
-
-# Behind the limits: SSDLite MobileNet v2 on COCO images against TensorFlow's fp32, in ONNX Runtime and TFLite.
-TOLERANCES = (
-    Tolerance(
-        "pixels", "different", "images whose input pixels differ", 0, 0, 0,
-        "All cells of a protocol are fed the same decoded and resized pixels, bit for bit.",
-    ),
-    Tolerance(
-        "heads", "encodings_max_abs", "largest error of a box encoding", 0.01, 1.0, None,
-        "fp32 sums in another order: 0.0001 seen; 0.01 moves a corner by a thousandth of its anchor. fp16 rounds "
-        "weights to 11 bits: 0.15 seen. Single anchors far from any object saturate in int8 and harm nothing.",
-    ),
-    Tolerance(
-        "heads", "encodings_relative", "relative error of the box encodings", 1e-4, 0.02, 0.25,
-        "2e-6 seen for fp32, 0.003 for fp16, 0.11 to 0.18 for int8 (weights per channel), 0.39 per tensor.",
-    ),
-    Tolerance(
-        "heads", "encodings_cosine", "cosine of the box encodings", 0.999999, 0.9995, 0.97,
-        "The complement of the relative error where errors have no common direction; 0.984 seen for int8, 0.93 per "
-        "tensor.", least=True,
-    ),
-    Tolerance(
-        "heads", "scores_max_abs", "largest error of a class score", 0.001, 0.05, None,
-        "1e-5 seen for fp32, 0.011 for fp16. In int8 a single anchor between two objects may tip over.",
-    ),
-    Tolerance(
-        "heads", "scores_relative", "relative error of the class scores", 1e-4, 0.03, 0.35,
-        "4e-6 seen for fp32, 0.005 for fp16, 0.16 to 0.22 for int8 (weights per channel), 0.57 per tensor.",
-    ),
-    Tolerance(
-        "heads", "scores_cosine", "cosine of the class scores", 0.999999, 0.999, 0.94,
-        "0.975 seen for int8 with weights quantised per channel, 0.82 per tensor.", least=True,
-    ),
-    Tolerance(
-        "heads", "top1_agreement", "share of confident anchors with the same class", 0.999, 0.99, 0.93,
-        "1 seen for fp32 and fp16, 0.97 to 0.99 for int8 with weights quantised per channel, 0.89 per tensor.",
-        least=True,
-    ),
-    Tolerance(
-        "boxes", "mean_iou", "mean IoU of matched boxes", 0.999, 0.98, 0.82,
-        "0.99999 seen for fp32, 0.996 for fp16, 0.87 to 0.90 for int8, whose steps are a few pixels of a large box.",
-        least=True,
-    ),
-    Tolerance(
-        "boxes", "class_flips", "share of matched boxes with another class", 0.001, 0.005, 0.06,
-        "0 seen for fp32 and fp16, 0.015 to 0.03 for int8, nearly all among the last of the hundred; 0.13 per tensor.",
-    ),
-    Tolerance(
-        "boxes", "score_shift", "mean shift of the score", 0.0005, 0.002, 0.015,
-        "1e-6 seen for fp32, 0.0001 for fp16, up to 0.003 for int8; 0.026 with weights quantised per tensor.",
-    ),
-    Tolerance(
-        "boxes", "unmatched", "share of boxes without a partner", 0.005, 0.03, 0.3,
-        "0 seen for fp32, 0.007 for fp16, 0.16 to 0.22 for int8, nearly all among the last of the hundred; 0.44 per "
-        "tensor.",
-    ),
-    Tolerance(
-        "ap", "change", "change of AP", 0.001, 0.003, 0.02,
-        "Equal boxes give equal AP: 0.0000 seen for fp32, 0.0001 for fp16, 0.006 to 0.009 for int8. Whether a change "
-        "is more than chance is for its interval to say.",
-    ),
-)  # fmt: skip
-
-# Whose limits a precision is held to. bf16 keeps 8 bits of a number, and shows a fifth to a half of int8's errors.
-_HELD_TO = {"fp32": "fp32", "fp16": "fp16", "int8": "int8", "int8_dynamic": "int8", "bf16": "int8"}
 
 _HINTS = {
     "pixels": "Look at channel order, decoding and resizing; all that follows differs with them.",

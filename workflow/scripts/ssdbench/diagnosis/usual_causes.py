@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ssdbench.arrays import UInt8
 from ssdbench.boxes.decoding import Found
-from ssdbench.boxes.outputs import UInt8
 from ssdbench.evaluation.image_matching import overlaps, partners
 
 FoundByImage = Mapping[int, Found]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssdbench.boxes.coordinates import Float64
-from ssdbench.boxes.outputs import Int64
-from ssdbench.evaluation.coco_matching import Bool, Matches, Rules
+from ssdbench.arrays import Bool, Float64, Int64
+from ssdbench.evaluation.coco_matching import Matches, Rules
 
 _NUMBERS_AT_ONCE = 1 << 22  # bounds memory
 

@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssdbench.boxes.coordinates import Float64
-from ssdbench.boxes.outputs import Int64
+from ssdbench.arrays import Float64, Int64
 from ssdbench.evaluation.average_precision import Part, average_precisions, parts_of
 from ssdbench.evaluation.coco_matching import Matches, Rules, coco_rules
 

@@ -6,14 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ssdbench.boxes.coordinates import Float64
-from ssdbench.boxes.outputs import Int64
+from ssdbench.arrays import Bool, Float64, Int64
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
-
-Bool = NDArray[np.bool_]
 
 _PAIRS_AT_ONCE = 1 << 18  # of a detection and an object: bounds memory
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.coco.annotations import Annotations, ImageRecord
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
+from ssdbench.coco.image_list import ImageRecord, coco_id
 from ssdbench.evaluation.bootstrap import METRICS, Draws, draw
 from ssdbench.evaluation.coco_matching import match
-from ssdbench.images.image_folder import coco_id
 
 
 def evaluate_parts(

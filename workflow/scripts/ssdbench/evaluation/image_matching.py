@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.boxes.coordinates import Float64
+from ssdbench.arrays import Float64, Int64
 from ssdbench.boxes.decoding import Found
-from ssdbench.boxes.outputs import Int64
 from ssdbench.coco.annotations import Annotation
 from ssdbench.coco.detections import Detections
 

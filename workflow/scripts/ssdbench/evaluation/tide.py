@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.boxes.coordinates import Float64
+from ssdbench.arrays import Float32, Float64, Int64
 from ssdbench.boxes.decoding import Found
-from ssdbench.boxes.outputs import Float32, Int64
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.evaluation.image_matching import Truths, found_by_image, matches, overlaps, same_class, truths_by_image

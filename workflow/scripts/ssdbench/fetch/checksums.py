@@ -13,7 +13,7 @@ import yaml
 from ssdbench.catalog.registry import RemoteFile
 from ssdbench.errors import UserError
 from ssdbench.files.disk import disk_errors, locked
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 from ssdbench.files.writing import write_text
 
 _HEADER = """\

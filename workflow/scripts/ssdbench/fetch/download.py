@@ -19,7 +19,7 @@ from ssdbench.catalog.registry import RemoteFile
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums, Origin
 from ssdbench.files.disk import disk_errors, locked, megabytes, require_room
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 from ssdbench.jobs.progress import Progress
 
 _LOG = logging.getLogger(__name__)

@@ -11,13 +11,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ssdbench.catalog.registry import SINGLE_IMAGES, Images
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.fetch.archive import plain_name, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import PATIENCE, Patience, Transfer, fetch, new_session, urls_of
 from ssdbench.files.disk import disk_errors, locked
-from ssdbench.files.writing import read_json, write_json
+from ssdbench.files.reading import read_json
+from ssdbench.files.writing import write_json
 from ssdbench.images.pixels import decode_image, read_image, stored_size
 from ssdbench.jobs.progress import track
 

@@ -11,7 +11,7 @@ from ssdbench.fetch.archive import plain_name, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import fetch
 from ssdbench.fetch.npm import fetch_package
-from ssdbench.files.writing import files_of, sha256_path
+from ssdbench.files.hashing import files_of, sha256_path
 
 
 def fetch_source(

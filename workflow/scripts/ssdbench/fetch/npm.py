@@ -19,7 +19,7 @@ from ssdbench.fetch.archive import Wanted, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import Fetched
 from ssdbench.files.disk import disk_errors, locked
-from ssdbench.files.writing import sha256_file
+from ssdbench.files.hashing import sha256_file
 
 _LOG = logging.getLogger(__name__)
 _PACKAGE = re.compile(r"(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*")

@@ -10,25 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
-import yaml
 
 from ssdbench.errors import UserError
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file.
-
-    Raises:
-        UserError: it is missing, unreadable or not YAML.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+from ssdbench.files.reading import read_yaml
 
 
 def validate(document: Any, schema: Path, name: str) -> None:

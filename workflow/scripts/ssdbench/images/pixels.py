@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ssdbench.boxes.outputs import UInt8
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.arrays import UInt8
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 
 ChannelOrder = Literal["rgb", "bgr"]

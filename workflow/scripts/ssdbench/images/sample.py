@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from skimage.draw import polygon2mask
 
-from ssdbench.boxes.outputs import UInt8
+from ssdbench.arrays import UInt8
 from ssdbench.errors import UserError
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 from ssdbench.files.writing import write_bytes, write_json
 from ssdbench.jobs.progress import track
 

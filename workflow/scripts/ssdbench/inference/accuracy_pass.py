@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -19,25 +18,18 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of, rows_of
-from ssdbench.boxes.nms import NmsSettings
-from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.boxes.decoding import HeadDecoding
 from ssdbench.catalog.normalisation import Normalisation
-from ssdbench.coco.annotations import ImageList, ImageRecord
-from ssdbench.coco.detections import Detection, detections_text, write_detection_texts
-from ssdbench.errors import UserError
-from ssdbench.images.pixels import ChannelOrder, load_image, load_images
+from ssdbench.coco.detections import detections_text, write_detection_texts
+from ssdbench.coco.image_list import ImageRecord
+from ssdbench.images.pixels import ChannelOrder, load_image
+from ssdbench.inference.detect import _IMAGES_OF_A_STREAM, detect
 from ssdbench.inference.trace import Recorder, SeenCell, join_seen
 from ssdbench.jobs.progress import Progress
 from ssdbench.jobs.worker_pool import Streams
 from ssdbench.machine.host import peak_rss_mb
 from ssdbench.runtimes import import_framework, open_session
-from ssdbench.runtimes.base import Session
 
-# Images that a stream is handed at once, and that go through each stage together where one thread does it all: what a
-# stage needs stays in the core's caches. Against all stages image by image, a pass of an int8 network takes a twentieth
-# less core time.
-_IMAGES_OF_A_STREAM = 8
 _IMAGES_OF_ONE_SESSION = 32
 # One session with all cores is tried for a second where the rest of the pass takes this long: else it would cost more
 # than it could bring.
@@ -273,84 +265,5 @@ class _Stream:
         return {"runtime": self._session.facts(), "peak_rss_mb": peak}
 
 
-def detect(
-    session: Session,
-    folder: Path,
-    records: Sequence[ImageRecord],
-    size: int,
-    channel_order: ChannelOrder,
-    decoding: HeadDecoding | None,
-    recorder: Recorder | None = None,
-    ahead: int = 0,
-) -> Iterator[tuple[ImageRecord, Found]]:
-    """Yield each image's detections, in order.
-
-    Args:
-        session: runs the artifact.
-        folder, records: the images.
-        size, channel_order: of the pixels that are fed.
-        decoding: needed for heads.
-        recorder: takes down what is fed and what comes back, where that is wanted.
-        ahead: threads that decode ahead, while another post-processes; the output of all records may then be in
-            memory at once. 0: everything in this thread, stage by stage for a few images.
-
-    Raises:
-        UserError: an image cannot be used, or the network returns what cannot be detections.
-    """
-
-    def outputs(loaded: Iterable[tuple[ImageRecord, UInt8]]) -> Iterator[tuple[ImageRecord, UInt8, Heads | Finished]]:
-        for record, pixels in loaded:
-            yield record, pixels, session.run(pixels[np.newaxis])
-
-    def finish(one: tuple[ImageRecord, UInt8, Heads | Finished]) -> tuple[ImageRecord, Found]:
-        record, pixels, output = one
-        if recorder:
-            recorder.add(record.id, pixels, output)
-        (found,) = detections_of(output, [(record.width, record.height)], decoding)
-        return record, found
-
-    if not ahead:
-        for start in range(0, len(records), _IMAGES_OF_A_STREAM):
-            block = records[start : start + _IMAGES_OF_A_STREAM]
-            loaded = [(record, load_image(folder, record, size, channel_order)) for record in block]
-            yield from map(finish, list(outputs(loaded)))
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="finish") as pool:
-        yield from pool.map(finish, outputs(load_images(folder, records, size, channel_order, ahead)))
-
-
-def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection]:
-    """The rows of detections.json, image by image, best first."""
-    for record, one in found:
-        yield from rows_of(record.id, one)
-
-
 def _named(streams: int, threads: int) -> str:
     return f"{streams} x {threads} thread{'s' if threads > 1 else ''}"
-
-
-def head_decoding(card: Mapping[str, Any], nms: Mapping[str, float]) -> HeadDecoding | None:
-    """What turns an artifact's output into detections of COCO's classes, from its card; None where it is nothing."""
-    class_ids = np.asarray(card["class_ids"], np.int64) if card.get("class_ids") else None
-    if card["graph_kind"] != "heads":
-        return None if class_ids is None else HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings(), class_ids)
-    settings = NmsSettings(score=nms["score"], iou=nms["iou"], max=int(nms["max"]))
-    return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings, class_ids)
-
-
-def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:
-    """Make sure that no image to evaluate is among those an artifact was calibrated with.
-
-    Raises:
-        UserError: one is, by its content.
-    """
-    calibration = card.get("calibration")
-    if not calibration:
-        return
-    used = {image["sha256"]: image["file_name"] for image in calibration["images"]}
-    for record in images.images:
-        if record.sha256 in used:
-            raise UserError(
-                f"The evaluation image {record.file_name} was used for calibration (as {used[record.sha256]}), so the "
-                "accuracy of this cell would be flattered. Give other calibration images."
-            )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Int64
-from ssdbench.coco.annotations import ImageList
+from ssdbench.arrays import Int64
+from ssdbench.coco.image_list import ImageList
 from ssdbench.errors import UserError
 
 # What must be the same in all shards, or the cell is of no one code, runtime and set of packages.

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Finished, Float32, Heads, Int64, UInt8
+from ssdbench.arrays import Float32, Int64, UInt8, spread
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
 from ssdbench.files.writing import atomic_path
 
@@ -100,12 +101,6 @@ def pixel_hash(pixels: UInt8) -> str:
     digest = hashlib.sha256(f"{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Up to `most` indices of `count` things, ascending, evenly spread, the first among them."""
-    indices: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(np.int64).tolist()
-    return indices
 
 
 def write_seen(path: Path, cell: SeenCell) -> None:

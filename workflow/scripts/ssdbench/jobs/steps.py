@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import Unsupported, UserError
-from ssdbench.files.writing import read_json, write_json
+from ssdbench.files.reading import read_json
+from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.jobs.limited_process import Limits, OverLimit, in_child, job_limits
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from ssdbench.errors import UserError
-from ssdbench.files.schema import read_yaml
+from ssdbench.files.reading import read_yaml
 from ssdbench.plan.config import merge
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.plan import Plan

@@ -9,26 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.dataset_tag import Tag, parse_tag, read_ids
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.errors import UserError
-from ssdbench.files.schema import read_yaml, validate, with_defaults
-
-
-@dataclass(frozen=True)
-class CellName:
-    """The five words that name a cell; `dataset` is the tag."""
-
-    dataset: str
-    model: str
-    protocol: str
-    framework: str
-    precision: str
-
-    @property
-    def path(self) -> str:
-        """The cell's folder below the results folder."""
-        return f"{self.dataset}/{self.model}/{self.protocol}/{self.framework}/{self.precision}"
+from ssdbench.files.reading import read_yaml
+from ssdbench.files.schema import validate, with_defaults
 
 
 @dataclass(frozen=True)

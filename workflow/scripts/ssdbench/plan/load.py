@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.dataset_tag import Tag
 from ssdbench.catalog.published import expected_of_published, load_published
-from ssdbench.catalog.registry import DatasetRow, Expected, Registry, load_registry
+from ssdbench.catalog.registry import DatasetRow, Expected, Registry
+from ssdbench.catalog.registry_file import load_registry
 from ssdbench.errors import UserError
-from ssdbench.files.writing import fingerprint, sha256_file, sha256_files
+from ssdbench.files.hashing import fingerprint, sha256_file, sha256_files
 from ssdbench.plan.availability import Availability, unavailable_reason
-from ssdbench.plan.config import CellName, Config, load_config
+from ssdbench.plan.config import Config, load_config
 from ssdbench.plan.matrix import build_matrix
 from ssdbench.plan.plan import Plan
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.registry import Registry
 from ssdbench.catalog.support import batch_reason, unsupported_reason
 from ssdbench.plan.availability import Availability
-from ssdbench.plan.config import CellName, Config
+from ssdbench.plan.config import Config
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.frameworks import artifact_of, frameworks
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.registry import DatasetRow, Expected, HeldOut, Registry
 from ssdbench.catalog.timing_setting import Setting
-from ssdbench.files.writing import files_of, fingerprint
-from ssdbench.plan.config import CellName, Config
+from ssdbench.files.hashing import files_of, fingerprint
+from ssdbench.plan.config import Config
 from ssdbench.plan.matrix import Cell
 
 SAMPLE_IMAGES = 96  # of the embedded sample

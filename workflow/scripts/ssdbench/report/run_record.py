@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_image_list
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.diagnosis.explain import against_expected
 from ssdbench.evaluation.bootstrap import compare, from_record
-from ssdbench.files.writing import read_json, sha256_file
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.reading import read_json
 from ssdbench.jobs.steps import log_tail
 from ssdbench.machine.host import host_facts, package_versions
 from ssdbench.timing.combine_rounds import combine_rounds

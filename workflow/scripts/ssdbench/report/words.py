@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.timing_setting import Setting
-from ssdbench.evaluation.coco_metrics import METRICS
-from ssdbench.plan.config import CellName
+from ssdbench.coco.metric_names import METRICS
 
 DASH = "–"
 MINUS = "−"
@@ -106,3 +106,8 @@ def _formats() -> dict[str, Callable[[Any], str]]:
     formats |= dict.fromkeys(measures, quantity)
     formats |= {"AP_change": change, "AP_share": share, "images": "{:,}".format, "detections": "{:,}".format}
     return formats
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, control characters and half characters, which XML, LaTeX and terminals lack."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

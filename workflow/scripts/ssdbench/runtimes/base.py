@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.boxes.outputs import Finished, Float32, Heads, UInt8
+from ssdbench.arrays import Float32, UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.errors import UserError
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import onnx
 
-from ssdbench.boxes.outputs import Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Heads
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import (
     InputForm,

@@ -9,7 +9,8 @@ from typing import Any
 
 import openvino as ov
 
-from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import (
     GRAPH_OUTPUTS,

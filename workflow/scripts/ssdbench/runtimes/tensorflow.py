@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_saved_model
 
-from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import (
     GraphKind,

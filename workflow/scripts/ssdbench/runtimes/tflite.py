@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from ssdbench.boxes.outputs import Finished, Float32, Heads, UInt8
+from ssdbench.arrays import Float32, UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import (
     HEADS_OUTPUTS,

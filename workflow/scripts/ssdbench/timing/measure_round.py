@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.boxes.outputs import Finished, Heads, UInt8
+from ssdbench.arrays import UInt8
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import Normalisation
-from ssdbench.coco.annotations import ImageRecord
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.images.pixels import decode_image
 from ssdbench.machine.counters import load_between, read_counters, watch_threads
 from ssdbench.machine.host import peak_rss_mb

@@ -10,9 +10,8 @@ from tabulate import tabulate
 
 from ssdbench.report import words
 from ssdbench.report.compare.compare_results import Change, Comparison, Pair
-from ssdbench.report.exports.captions import one_line
 from ssdbench.report.page.assets import assets, content_policy, page_templates
-from ssdbench.report.words import DASH, accuracy, cell_name, change, interval, listed, quantity
+from ssdbench.report.words import DASH, accuracy, cell_name, change, interval, listed, one_line, quantity
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIFFERENCES_SHOWN = 12  # in the terminal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,43 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssdbench.evaluation.bootstrap import Draws
 from ssdbench.evaluation.bootstrap import compare as compare_draws
-from ssdbench.files.writing import sha256_text
+from ssdbench.files.hashing import sha256_text
+from ssdbench.report.compare.results_folder import Cell, Measured, _mapping
 from ssdbench.report.summary.environment import fold, processors
 from ssdbench.report.summary.machine_pace import MOST_APART
 from ssdbench.report.words import CELL_WORDS, count, listed, setting_words
 
 Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured"]
-Cell = tuple[str, ...]  # the five words
 
 _LEAST_LATENCY_SHARE = 0.05  # medians of rounds on a quiet machine lie that far apart
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A cell of one results folder.
-
-    run: its run.json. images: sha256 by image id, None where the list is not there. detections_sha256: of the file,
-    empty where the cell did not detect. draws: None where it was not bootstrapped.
-    """
-
-    run: Mapping[str, Any]
-    images: Mapping[int, str] | None = None
-    detections_sha256: str = ""
-    draws: Draws | None = None
-
-    def part(self, name: str) -> Mapping[str, Any]:
-        """A part of the run.json; empty where there is none."""
-        return _mapping(self.run.get(name))
-
-    def number(self, part: str, key: str) -> float | None:
-        """A figure of a part; None where there is none."""
-        inner = self.part(part)
-        value = _mapping(inner["metrics"]).get(key) if part == "metrics" and "metrics" in inner else inner.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return None
-        return float(value)
 
 
 @dataclass(frozen=True)
@@ -337,10 +309,6 @@ def _records(value: Any) -> list[Mapping[str, Any]]:
 
 def _hash(value: Any) -> str | None:
     return sha256_text(repr(sorted(value.items()) if isinstance(value, Mapping) else value)) if value else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _words(cell: Cell) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import read_image_list
+from ssdbench.coco.image_list import read_image_list
 from ssdbench.errors import UserError
 from ssdbench.evaluation.bootstrap import Draws, from_record
-from ssdbench.files.writing import read_json, sha256_file
-from ssdbench.report.compare.compare_results import Cell, Measured
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.reading import read_json
 from ssdbench.report.words import CELL_WORDS
 
 
@@ -72,3 +74,36 @@ def _draws(file: Path) -> Draws | None:
         return from_record(record) if record["status"] == "ok" else None
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{file} does not hold replicates. Delete it, so that they are drawn again.") from error
+
+
+Cell = tuple[str, ...]  # the five words
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell of one results folder.
+
+    run: its run.json. images: sha256 by image id, None where the list is not there. detections_sha256: of the file,
+    empty where the cell did not detect. draws: None where it was not bootstrapped.
+    """
+
+    run: Mapping[str, Any]
+    images: Mapping[int, str] | None = None
+    detections_sha256: str = ""
+    draws: Draws | None = None
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """A part of the run.json; empty where there is none."""
+        return _mapping(self.run.get(name))
+
+    def number(self, part: str, key: str) -> float | None:
+        """A figure of a part; None where there is none."""
+        inner = self.part(part)
+        value = _mapping(inner["metrics"]).get(key) if part == "metrics" and "metrics" in inner else inner.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        return float(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

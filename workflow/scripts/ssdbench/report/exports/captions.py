@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssdbench.report.words import count, listed, setting_words
+from ssdbench.report.words import count, listed, one_line, setting_words
 
 
 def conditions(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
@@ -34,11 +34,6 @@ def rows_of(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[Mappin
     """The summary's rows of a group, in its order."""
     rows = {row["id"]: row for row in summary["rows"]}
     return [rows[cell] for cell in group["cells"]]
-
-
-def one_line(text: str) -> str:
-    """A text without line breaks, control characters and half characters, which XML, LaTeX and terminals lack."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _versions(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:

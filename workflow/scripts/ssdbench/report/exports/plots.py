@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from ssdbench.evaluation.tide import ERRORS
-from ssdbench.report.exports.captions import conditions, one_line, rows_of
-from ssdbench.report.page.svg_figures import pareto, series_of
+from ssdbench.report.exports.captions import conditions, rows_of
 from ssdbench.report.summary.class_table import class_table
-from ssdbench.report.words import cell_name, change, framework_name
+from ssdbench.report.summary.pareto import pareto, series_of
+from ssdbench.report.words import cell_name, change, framework_name, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

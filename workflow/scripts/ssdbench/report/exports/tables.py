@@ -11,13 +11,14 @@ from typing import Any
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
-from ssdbench.evaluation.coco_metrics import METRICS
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.evaluation.tide import ERRORS
-from ssdbench.report.exports.captions import conditions, one_line, rows_of
-from ssdbench.report.summary.build_summary import SAMPLE_NOTE, csv_text, mark_notes, row_notes
+from ssdbench.report.exports.captions import conditions, rows_of
 from ssdbench.report.summary.class_table import SIZES, known
+from ssdbench.report.summary.row_notes import SAMPLE_NOTE, mark_notes, row_notes
 from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS
-from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, interval, shown
+from ssdbench.report.summary.write_summary import csv_text
+from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, interval, one_line, shown
 
 _RESULTS = (
     *CELL_WORDS, "status", "reason", "images", "AP", "AP_change", "AP_change_low", "AP_change_high", "verdict", "AP50",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssdbench.diagnosis.parity import TOLERANCES, Tolerance
+from ssdbench.diagnosis.tolerances import TOLERANCES, Tolerance
 from ssdbench.report.words import DASH, accuracy, cell_name, change, count, listed
 
 Record = Mapping[str, Any]

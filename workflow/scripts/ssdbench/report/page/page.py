@@ -7,17 +7,19 @@ from typing import Any
 
 import yaml
 
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.evaluation.bootstrap import METRICS as COMPARED
-from ssdbench.evaluation.coco_metrics import METRICS
 from ssdbench.report import words
 from ssdbench.report.page.assets import assets, content_policy, page_templates
 from ssdbench.report.page.difference_sections import differences
+from ssdbench.report.page.label_placement import Canvas
 from ssdbench.report.page.ladder_table import RUNGS
-from ssdbench.report.page.svg_figures import Canvas, scatter, series_of
+from ssdbench.report.page.svg_figures import scatter
+from ssdbench.report.page.sweep_section import sweep_part
 from ssdbench.report.page.table_notes import agreement_sentence, doubts, filters, group_notes
 from ssdbench.report.page.timing_table import STAGES, timing_table
 from ssdbench.report.summary.findings import timed_on
-from ssdbench.report.summary.sweep_rows import sweep_part
+from ssdbench.report.summary.pareto import series_of
 from ssdbench.report.summary.verdicts import interval_table, percent, verdict_notes
 
 _WIDE = Canvas(740, 400)

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.boxes.outputs import UInt8
-from ssdbench.coco.annotations import ImageRecord, read_without_outlines
+from ssdbench.arrays import UInt8
+from ssdbench.coco.annotations import read_without_outlines
 from ssdbench.coco.detections import read_detections
+from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import decode_image, read_image
 from ssdbench.report.words import count as counted

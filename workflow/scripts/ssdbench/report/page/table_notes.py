@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssdbench.report.summary.build_summary import mark_notes, row_notes
+from ssdbench.report.summary.row_notes import mark_notes, row_notes
 from ssdbench.report.words import accuracy, cell_name, count, framework_name, listed
 
 Row = Mapping[str, Any]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ssdbench.evaluation.coco_metrics import METRICS
-from ssdbench.files.writing import write_json, write_text
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.report.summary.environment import describe_environment, host_names, processors
 from ssdbench.report.summary.findings import findings
 from ssdbench.report.summary.machine_pace import judge_pace
 from ssdbench.report.summary.provenance import provenance_marks
 from ssdbench.report.summary.published_rows import explain, match_published
-from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS, sweep_rows
-from ssdbench.report.summary.verdicts import verdict_columns, verdict_notes, verdict_sentence
-from ssdbench.report.words import CELL_WORDS, DASH, cell_name, change, count, interval, listed, shown
+from ssdbench.report.summary.sweep_rows import sweep_rows
+from ssdbench.report.summary.verdicts import verdict_columns, verdict_sentence
+from ssdbench.report.words import CELL_WORDS, cell_name, count
 
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
@@ -87,115 +83,6 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         "explanations": explain(context.get("published"), rows, context.get("draws", {})),
         "environment": describe_environment({row["id"]: run for row, run in zip(rows, runs, strict=True)}),
     }
-
-
-def write_summary(
-    summary: Mapping[str, Any], csv_path: Path, json_path: Path, markdown_path: Path, sweep_path: Path
-) -> None:
-    """Write summary.csv, summary.json, summary.md and sweep.csv, each atomically."""
-    write_text(csv_path, summary_csv(summary))
-    write_text(sweep_path, csv_text(SWEEP_COLUMNS, summary["sweep"]))
-    write_json(json_path, summary)
-    write_text(markdown_path, summary_markdown(summary))
-
-
-def summary_csv(summary: Mapping[str, Any]) -> str:
-    """The rows as CSV with the columns COLUMNS."""
-    return csv_text(COLUMNS, summary["rows"])
-
-
-def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV of these columns of the rows; missing values are empty, booleans `true` and `false`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = (row.get(column) for column in columns)
-        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in values])
-    return text.getvalue()
-
-
-def summary_markdown(summary: Mapping[str, Any]) -> str:
-    """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
-    all_columns = {
-        "AP": "AP", "AP_change": "change (95 % interval)", "verdict": "verdict", "AP50": "AP50",
-        "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "images/s",
-        "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
-    }  # fmt: skip
-    by_id = {row["id"]: row for row in summary["rows"]}
-    lines = [f"# Results on {_markdown(summary['tag'])}", ""]
-    if summary["is_sample"]:
-        lines += [f"*{SAMPLE_NOTE}*", ""]
-    for group in summary["groups"]:
-        rows = [by_id[cell] for cell in group["cells"]]
-        heading = f"{group['title']}, protocol {group['protocol']}, {group['dataset']}"
-        lines += [f"## {_markdown(heading)}", ""]
-        columns = dict(all_columns)
-        if group["verdict"]:
-            lines += [_markdown(group["verdict"]), ""]
-        else:
-            columns["AP_change"] = "change"
-            del columns["verdict"]
-        lines += ["| cell | " + " | ".join(columns.values()) + " |"]
-        lines += ["|---|" + "---:|" * (len(columns) - 1) + "---|"]
-        for row in rows:
-            values = [_markdown(_flagged(row, column)) for column in columns]
-            lines.append(f"| {_markdown(cell_name(row))} | " + " | ".join(values) + " |")
-        texts = [*mark_notes(rows), *(note for row in rows for note in row_notes(row)), *verdict_notes(rows)]
-        notes = [f"- {_markdown(text)}" for text in texts]
-        lines += ["", *notes, *([""] if notes else [])]
-    return "\n".join(lines).rstrip("\n") + "\n"
-
-
-SAMPLE_NOTE = (
-    "This is the embedded sample, not COCO. Its scenes are composed from a few free photographs, so they "
-    "depend on one another: no cell gets a verdict, and no AP here may be set beside a published one."
-)
-
-
-def mark_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The marks on the provenance of the rows in whole sentences, each once with the cells that have it."""
-    cells: dict[str, list[str]] = {}
-    for row in rows:
-        for mark in row["marks"]:
-            cells.setdefault(mark, []).append(cell_name(row))
-    ran = [row for row in rows if row["status"] != "unsupported"]
-    return [
-        f"{f'All {len(names)} cells that ran' if len(names) == len(ran) > 2 else listed(names)}: {mark}"
-        for mark, names in cells.items()
-    ]
-
-
-def row_notes(row: Mapping[str, Any]) -> list[str]:
-    """Whole sentences on what is wrong with a row: why it is not `ok`, why its timing is not valid."""
-    notes = []
-    if row["status"] != "ok":
-        log = f" Log: {row['log']}" if row["log"] else ""
-        verb = "failed" if row["status"] == "failed" else f"is {row['status']}"
-        notes.append(f"{cell_name(row)} {verb}: {_sentence(row['reason'])}{log}")
-    if row["timing_valid"] is False and row["latency_p50_ms"] is not None:
-        first, *more = row["timing_reason"].split("; ")  # as `combine_rounds` joins them
-        rest = f" (and {count(len(more), 'more reason', 'more reasons')}, in summary.csv)" if more else ""
-        notes.append(f"The timing of {cell_name(row)} is not valid: {_sentence(first + rest)}")
-    return notes
-
-
-def _sentence(text: str) -> str:
-    text = text.strip() or "no reason was recorded"
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _flagged(row: Mapping[str, Any], column: str) -> str:
-    text = shown(row, column) or DASH
-    if column == "AP_change" and row["AP_change_low"] is not None:
-        return f"{change(row['AP_change'], 4)} ({interval(row['AP_change_low'], row['AP_change_high'])})"
-    return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
-
-
-def _markdown(text: str) -> str:
-    for plain, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " "), ("`", "'")):
-        text = text.replace(plain, safe)
-    return text
 
 
 def _number(part: Mapping[str, Any], key: str) -> float | int | None:

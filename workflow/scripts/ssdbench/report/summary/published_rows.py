@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ssdbench.coco.metric_names import METRICS
 from ssdbench.evaluation.bootstrap import Draws, compare
-from ssdbench.evaluation.coco_metrics import METRICS
 from ssdbench.report.words import CELL_WORDS, accuracy, change, listed
 
 

@@ -1,0 +1,71 @@
+"""The metrics of a cell: twelve numbers, per class, with a check of some by pycocotools."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.detections import Detections, read_detections
+from ssdbench.errors import UserError
+from ssdbench.evaluation.coco_metrics import coco_metrics
+from ssdbench.evaluation.pycocotools_check import check_with_pycocotools
+from ssdbench.evaluation.tide import tide_errors
+
+
+def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> dict[str, Any]:
+    """The metrics of one detections file over the images of an image list, found and missed alike.
+
+    Args:
+        annotations: a COCO instances file.
+        detections: a COCO results file of these images.
+        image_ids: the images that count; the annotations of others are left out.
+
+    Returns:
+        metrics, per_class: `CocoMetrics`, checked with pycocotools on some of the images.
+        errors: `tide.TideErrors` as a dictionary.
+        images, detections: how many. notes: sentences on what is unusual.
+
+    Raises:
+        UserError: a file cannot be used, or the files do not belong to these images.
+    """
+    truth = read_annotations(annotations)
+    found = read_detections(detections)
+    wanted = set(image_ids)
+    if missing := wanted - {image.id for image in truth.images}:
+        raise UserError(
+            f"{annotations} does not have the image {min(missing)} of the image list. "
+            "Give the annotations that the list was made from."
+        )
+    if foreign := set(np.unique(found.image_id).tolist()) - wanted:
+        raise UserError(
+            f"{detections} has detections in image {min(foreign)}, which is not in the image list. "
+            "Detect the objects in the listed images again."
+        )
+    measured = coco_metrics(truth, found, wanted)
+    check_with_pycocotools(truth, found, wanted)
+    return {
+        **vars(measured),
+        "errors": asdict(tide_errors(truth, found, sorted(wanted))),
+        "images": len(wanted),
+        "detections": len(found),
+        "notes": [*truth.notes, *_notes(found, {category.id for category in truth.categories})],
+    }
+
+
+def _notes(found: Detections, category_ids: Collection[int]) -> list[str]:
+    notes = []
+    if not len(found):
+        notes.append("There is not one detection, so every metric is 0.")
+    unknown = found.category_id[~np.isin(found.category_id, list(category_ids))]
+    if unknown.size:
+        ids = ", ".join(map(str, np.unique(unknown).tolist()))
+        notes.append(
+            f"{unknown.size} of {len(found)} detections do not count, because the annotations do not have "
+            f"their categories: {ids}."
+        )
+    return notes
