@@ -16,8 +16,7 @@ BIN := .venv/bin
 CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 # --configfile first: it would swallow a target in ARGS that follows it
 OPTIONS := $(CONFIGFILE) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) $(ARGS)
-# Where a run ends badly, a report over what there is, and exit code 1.
-RUN := $(BIN)/snakemake $(OPTIONS) || $(BIN)/python workflow/scripts/report_absent.py $(OPTIONS)
+RUN := $(BIN)/python workflow/scripts/run_workflow.py $(OPTIONS)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
 .PHONY: help run plan retry compare bench test test-quick soak lint lock clean
@@ -60,7 +59,7 @@ soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what beca
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 

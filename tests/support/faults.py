@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import yaml
 from PIL import Image
 
 from ssdbench.files.hashing import sha256_file
+from ssdbench.jobs.run_lock import clear_stale_lock
 from support.project import Project
 
 Victim = Literal["snakemake", "job", "child"]
@@ -123,6 +125,8 @@ class Run:
         file = project.folder / "test_config.yaml"
         file.write_text(yaml.safe_dump(config))
         self._log = project.folder / "run.log"
+        if (held := clear_stale_lock(project.folder / ".snakemake")) is not None:  # as `make run` does
+            os.close(held)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(file)],

@@ -33,6 +33,7 @@ from ssdbench.fetch.checksums import Checksums
 from ssdbench.files.reading import read_yaml
 from ssdbench.inference.trace import Recorder, read_seen, write_seen
 from ssdbench.plan.load import load_plan
+from ssdbench.plan.targets import products
 from support.tiny_detector import tiny_graph_def, write_tfjs
 from support.trees import content
 
@@ -279,7 +280,7 @@ def test_a_config_plans_a_matrix_or_is_one_sentence(config: dict[str, Any], spoi
         assert "Traceback" not in str(error)
     else:
         assert plan.cells
-        assert all(path.startswith((f"{plan.config.results_dir}/", "resources/")) for path in plan.products)
+        assert all(path.startswith((f"{plan.config.results_dir}/", "resources/")) for path in products(plan))
 
 
 def test_the_configs_drawn_are_not_all_refused() -> None:

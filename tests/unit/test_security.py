@@ -23,7 +23,7 @@ from ssdbench.plan.config import load_config
 
 SCHEMAS = ROOT / "workflow/schemas"
 CODE = sorted((ROOT / "workflow").rglob("*.py"))
-RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+RULES = [ROOT / "Snakefile", ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 
 
 def test_no_rule_has_shell_text_or_inline_code() -> None:
@@ -137,7 +137,9 @@ def test_a_member_of_an_archive_is_within_it(kind: str, member: str, tmp_path: P
     file = RemoteFile("a.zip", ("http://127.0.0.1:9/a.zip",))
     row = ModelRow("m", "m", Source(kind, "p", "1.0.0", None, file, "", member), "tfjs", "none", "nothing", 300)
     with pytest.raises(UserError, match="give a path within its archive"):
-        fetch_source(row, tmp_path / "a", tmp_path / "b", Checksums(tmp_path / "c.yaml"), None)
+        fetch_source(
+            row.name, row.format, row.source, tmp_path / "a", tmp_path / "b", Checksums(tmp_path / "c.yaml"), None
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -54,6 +54,5 @@ def test_a_run_that_ends_badly_is_followed_by_a_report_over_what_exists_and_fail
 
     assert done.returncode != 0
     assert done.stdout.splitlines() == [
-        f"snakemake {options}",
-        f"python workflow/scripts/report_absent.py {options}",
+        f"python workflow/scripts/run_workflow.py {options}",
     ]

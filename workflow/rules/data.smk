@@ -1,25 +1,28 @@
 rule compose_sample:
     input:
-        code=code("compose_sample.py"),
         photos=str(ROOT / "workflow/resources/sample_photos.yaml"),
     output:
-        annotations="resources/datasets/sample/annotations.json",
+        annotations=fill(paths.ANNOTATIONS, dataset="sample"),
+        images=directory(fill(paths.IMAGES, dataset="sample")),
+        calibration=directory(SAMPLE_CALIBRATION),
     log:
-        "logs/compose_sample.log",
+        fill(paths.dataset_log("compose_sample"), dataset="sample"),
     priority: 300
     conda:
         ENVIRONMENT
     resources:
         slots=1,
+    params:
+        code=code("compose_sample.py"),
     script:
         "../scripts/compose_sample.py"
 
 
 rule download_annotations:
     output:
-        annotations="resources/datasets/{dataset}/annotations.json",
+        annotations=paths.ANNOTATIONS,
     log:
-        "logs/{dataset}/download_annotations.log",
+        paths.dataset_log("download_annotations"),
     wildcard_constraints:
         dataset=one_of(datasets_of("coco")),
     localrule: True
@@ -28,8 +31,7 @@ rule download_annotations:
     resources:
         slots=1,
     params:
-        source=lambda w: PLAN.registry.dataset(w.dataset).annotations,
-        tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).annotations),
+        source=annotation_source_of,
     script:
         "../scripts/download_annotations.py"
 
@@ -38,9 +40,10 @@ rule fetch_images:
     input:
         annotations=annotations_of,
     output:
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=PATHS.image_list,
+        folder=directory(paths.TAG_IMAGES),
     log:
-        f"{LOGS}/{{tag}}/fetch_images.log",
+        PATHS.tag_log("fetch_images"),
     wildcard_constraints:
         tag=one_of(tags_of("coco")),
     localrule: True
@@ -49,22 +52,21 @@ rule fetch_images:
     resources:
         slots=1,
     params:
-        tag=lambda w: PLAN.config.tags[w.tag],
-        ids=lambda w: PLAN.config.id_files.get(PLAN.config.tags[w.tag].ids, ()),
-        source=lambda w: PLAN.dataset(w.tag).images,
-        tracked=lambda w: tracked(PLAN.dataset(w.tag).images),
+        tag=tag_of,
+        ids=ids_of,
+        source=image_source_of,
     script:
         "../scripts/fetch_images.py"
 
 
 rule list_images:
     input:
-        code=code("list_images.py"),
         annotations=annotations_of,
+        folder=made_images_of,
     output:
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=PATHS.image_list,
     log:
-        f"{LOGS}/{{tag}}/list_images.log",
+        PATHS.tag_log("list_images"),
     wildcard_constraints:
         tag=one_of(tags_of("sample", "local")),
     priority: 300
@@ -73,21 +75,22 @@ rule list_images:
     resources:
         slots=1,
     params:
-        tag=lambda w: PLAN.config.tags[w.tag],
-        ids=lambda w: PLAN.config.id_files.get(PLAN.config.tags[w.tag].ids, ()),
-        folder=lambda w: PLAN.image_folder(PLAN.dataset(w.tag).name),
-        state=lambda w: PLAN.folder_state(PLAN.dataset(w.tag).name),
+        code=code("list_images.py"),
+        tag=tag_of,
+        ids=ids_of,
+        folder=image_folder_of,
+        state=local_state_of,
     script:
         "../scripts/list_images.py"
 
 
 checkpoint count_images:
     input:
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=PATHS.image_list,
     output:
-        counted=f"{RESULTS}/{{tag}}/image_count.json",
+        counted=PATHS.of_tag("image_count.json"),
     log:
-        f"{LOGS}/{{tag}}/count_images.log",
+        PATHS.tag_log("count_images"),
     priority: 300
     localrule: True
     conda:
@@ -100,11 +103,12 @@ checkpoint count_images:
 
 rule fetch_calibration:
     input:
-        annotations="resources/datasets/{dataset}/annotations.json",
+        annotations=paths.ANNOTATIONS,
     output:
-        images="resources/datasets/{dataset}/calibrations/{calibration}.json",
+        images=paths.CALIBRATION_LIST,
+        folder=directory(paths.CALIBRATION_IMAGES),
     log:
-        "logs/{dataset}/fetch_calibration-{calibration}.log",
+        paths.dataset_log("fetch_calibration-{calibration}"),
     wildcard_constraints:
         dataset=one_of(datasets_of("coco")),
     localrule: True
@@ -113,8 +117,7 @@ rule fetch_calibration:
     resources:
         slots=1,
     params:
-        source=lambda w: PLAN.registry.dataset(w.dataset).calibration,
-        tracked=lambda w: tracked(PLAN.registry.dataset(w.dataset).calibration),
+        source=calibration_source_of,
         number=PLAN.config.calibration_images,
         seed=PLAN.config.calibration_seed,
     script:
@@ -123,12 +126,12 @@ rule fetch_calibration:
 
 rule choose_calibration:
     input:
-        code=code("choose_calibration.py"),
-        annotations=lambda w: PLAN.annotations(w.dataset) or [],
+        annotations=annotations_of_dataset,
+        folders=made_images_of_dataset,
     output:
-        images="resources/datasets/{dataset}/calibrations/{calibration}.json",
+        images=paths.CALIBRATION_LIST,
     log:
-        "logs/{dataset}/choose_calibration-{calibration}.log",
+        paths.dataset_log("choose_calibration-{calibration}"),
     wildcard_constraints:
         dataset=one_of(datasets_of("sample", "local")),
     priority: 300
@@ -137,9 +140,10 @@ rule choose_calibration:
     resources:
         slots=1,
     params:
-        folder=lambda w: PLAN.calibration_folder(w.dataset),
-        evaluation=lambda w: PLAN.image_folder(w.dataset),
-        state=lambda w: PLAN.folder_state(w.dataset),
+        code=code("choose_calibration.py"),
+        folder=calibration_folder_of,
+        evaluation=evaluation_folder_of,
+        state=local_state_of_dataset,
         number=PLAN.config.calibration_images,
         seed=PLAN.config.calibration_seed,
     script:

@@ -1,55 +1,50 @@
 rule evaluate_detections:
     input:
-        code=code("evaluate_detections.py"),
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        images=f"{RESULTS}/{{tag}}/images.json",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        images=PATHS.image_list,
         annotations=annotations_of,
     output:
         metrics=report(
-            f"{CELL}/metrics.json",
+            PATHS.of_cell("metrics.json"),
             caption="../report/metrics.rst",
             category="Metrics",
-            labels={
-                "dataset": "{tag}",
-                "model": "{model}",
-                "protocol": "{protocol}",
-                "framework": "{framework}",
-                "precision": "{precision}",
-            },
+            labels=CELL_LABELS,
         ),
     log:
-        f"{CELL_LOGS}/evaluate_detections.log",
+        PATHS.cell_log("evaluate_detections"),
     priority: 150
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(1500, 75),
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=with_each_attempt(60),
+    params:
+        code=code("evaluate_detections.py"),
     script:
         "../scripts/evaluate_detections.py"
 
 
 rule draw_replicates:
     input:
-        code=code("draw_replicates.py"),
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        images=f"{RESULTS}/{{tag}}/images.json",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        images=PATHS.image_list,
         annotations=annotations_of,
     output:
-        replicates=f"{CELL}/replicates.json",
+        replicates=PATHS.of_cell("replicates.json"),
     log:
-        f"{CELL_LOGS}/draw_replicates.log",
+        PATHS.cell_log("draw_replicates"),
     priority: 150
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(2500, 80),
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=with_each_attempt(60),
     params:
+        code=code("draw_replicates.py"),
         replicates=PLAN.config.verdict.replicates,
         seed=PLAN.config.verdict.seed,
     script:
@@ -58,25 +53,25 @@ rule draw_replicates:
 
 rule evaluate_parts:
     input:
-        code=code("evaluate_parts.py"),
-        ids=lambda w: str(PLAN.held_out_of(PLAN.cell(w)).ids),
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        images=f"{RESULTS}/{{tag}}/images.json",
+        ids=held_out_ids_of,
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        images=PATHS.image_list,
         annotations=annotations_of,
     output:
-        parts=f"{CELL}/parts.json",
+        parts=PATHS.of_cell("parts.json"),
     log:
-        f"{CELL_LOGS}/evaluate_parts.log",
+        PATHS.cell_log("evaluate_parts"),
     priority: 150
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(2500, 80),
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=with_each_attempt(60),
     params:
-        name=lambda w: PLAN.held_out_of(PLAN.cell(w)).name,
+        code=code("evaluate_parts.py"),
+        name=held_out_name_of,
         replicates=PLAN.config.verdict.replicates,
         seed=PLAN.config.verdict.seed,
     script:
@@ -85,29 +80,29 @@ rule evaluate_parts:
 
 rule compare_with_reference:
     input:
-        code=code("compare_with_reference.py"),
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        seen=f"{CELL}/seen.npz",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        seen=PATHS.of_cell("seen.npz"),
         metrics=metrics_of,
         reference_detections=of_reference("detections.json"),
         reference_detect=of_reference("detect.json"),
         reference_seen=of_reference("seen.npz"),
         reference_metrics=of_reference("metrics.json"),
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=PATHS.image_list,
         annotations=annotations_of,
     output:
-        parity=f"{CELL}/parity.json",
+        parity=PATHS.of_cell("parity.json"),
     log:
-        f"{CELL_LOGS}/compare_with_reference.log",
+        PATHS.cell_log("compare_with_reference"),
     priority: 150
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(1500, 75),
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=with_each_attempt(60),
     params:
+        code=code("compare_with_reference.py"),
         reference=PLAN.config.reference,
     script:
         "../scripts/compare_with_reference.py"
@@ -115,32 +110,31 @@ rule compare_with_reference:
 
 rule diagnose_cell:
     input:
-        code=code("diagnose_cell.py"),
-        runtime=runtime_code,
-        reference_runtime=reference_runtime_code,
-        card=card_of,
-        reference_card=reference_card_of,
+        artifact=artifact_of_cell,
+        reference_artifact=reference_artifact_of,
         parity=parity_of,
         metrics=metrics_of,
         parts=parts_of,
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        images=f"{RESULTS}/{{tag}}/images.json",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        images=PATHS.image_list,
+        folder=made_images_of,
         annotations=annotations_of,
     output:
-        diagnosis=f"{CELL}/diagnosis.json",
+        diagnosis=PATHS.of_cell("diagnosis.json"),
     log:
-        f"{CELL_LOGS}/diagnose_cell.log",
+        PATHS.cell_log("diagnose_cell"),
     priority: 150
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(4000, 30),
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=with_each_attempt(60),
     params:
+        code=code_with_reference,
         nms=nms_of,
-        expected=lambda w: PLAN.expected_fields(PLAN.cell(w)),
+        expected=expected_of,
         versions=runtime_versions,
     script:
         "../scripts/diagnose_cell.py"

@@ -1,15 +1,14 @@
 rule detect_objects:
     input:
-        code=code("detect_objects.py"),
-        runtime=runtime_code,
-        card=card_of,
-        images=f"{RESULTS}/{{tag}}/images.json",
+        artifact=artifact_of_cell,
+        images=PATHS.image_list,
+        folder=made_images_of,
     output:
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        seen=f"{CELL}/seen.npz",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        seen=PATHS.of_cell("seen.npz"),
     log:
-        f"{CELL_LOGS}/detect_objects.log",
+        PATHS.cell_log("detect_objects"),
     wildcard_constraints:
         tag=one_of(tags_in_shards(False)),
     priority: 150
@@ -18,9 +17,10 @@ rule detect_objects:
     threads: cores_of_pass
     resources:
         slots=1,
-        mem_mb=lambda w, attempt, threads: (2000 + 1000 * threads) * attempt,
-        runtime=lambda w, attempt: 240 * attempt,
+        mem_mb=memory_of_pass,
+        runtime=with_each_attempt(240),
     params:
+        code=code_with_runtime("detect_objects.py"),
         nms=nms_of,
         versions=runtime_versions,
     script:
@@ -29,32 +29,32 @@ rule detect_objects:
 
 use rule detect_objects as detect_shard with:
     output:
-        detections=f"{SHARD}/detections.json",
-        detect=f"{SHARD}/detect.json",
-        seen=f"{SHARD}/seen.npz",
+        detections=PATHS.of_shard("detections.json"),
+        detect=PATHS.of_shard("detect.json"),
+        seen=PATHS.of_shard("seen.npz"),
     log:
-        f"{CELL_LOGS}/detect_shard-{PLAN.config.shard_images}-{{shard}}.log",
+        PATHS.shard_log,
     wildcard_constraints:
         tag=one_of(tags_in_shards(True)),
     params:
         nms=nms_of,
+        code=code_with_runtime("detect_objects.py"),
         versions=runtime_versions,
         images=PLAN.config.shard_images,
 
 
 rule merge_shards:
     input:
-        code=code("merge_shards.py"),
         detections=shards_of("detections.json"),
         detect=shards_of("detect.json"),
         seen=shards_of("seen.npz"),
-        images=f"{RESULTS}/{{tag}}/images.json",
+        images=PATHS.image_list,
     output:
-        detections=f"{CELL}/detections.json",
-        detect=f"{CELL}/detect.json",
-        seen=f"{CELL}/seen.npz",
+        detections=PATHS.of_cell("detections.json"),
+        detect=PATHS.of_cell("detect.json"),
+        seen=PATHS.of_cell("seen.npz"),
     log:
-        f"{CELL_LOGS}/merge_shards.log",
+        PATHS.cell_log("merge_shards"),
     wildcard_constraints:
         tag=one_of(tags_in_shards(True)),
     priority: 150
@@ -62,37 +62,36 @@ rule merge_shards:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 1000 * attempt,
+        mem_mb=with_each_attempt(1000),
         runtime=60,
+    params:
+        code=code("merge_shards.py"),
     script:
         "../scripts/merge_shards.py"
 
 
 rule time_inference:
     input:
-        code=code("time_inference.py"),
-        runtime=runtime_code,
-        card=timed_card_of,
-        images=f"{RESULTS}/{{tag}}/images.json",
+        artifact=timed_artifact_of,
+        images=PATHS.image_list,
+        folder=made_images_of,
     output:
-        round=f"{CELL}/timing/{{setting}}/round{{round}}.json",
+        round=PATHS.round,
     log:
-        f"{CELL_LOGS}/time_inference-{{setting}}-round{{round}}.log",
+        PATHS.round_log,
     wildcard_constraints:
         setting=one_of(SETTINGS),
-    priority: lambda w: 100 - int(w.round)  # all cells and settings in turn within a round
+    priority: rounds_in_turn
     conda:
         ENVIRONMENT
     resources:
         slots=100,  # the machine to itself
-        cpus_per_task=lambda w: setting_of(w).cores,  # on a cluster
-        mem_mb=lambda w, attempt: (
-            2800 + 200 * setting_of(w).batch * setting_of(w).streams
-        )
-        * attempt,
-        runtime=lambda w, attempt: (30 + int(PLAN.config.timing.seconds) // 5) * attempt,
+        cpus_per_task=cores_of_timing,  # on a cluster
+        mem_mb=memory_of_timing,
+        runtime=minutes_of_timing,
     params:
         nms=nms_of,
+        code=code_with_runtime("time_inference.py"),
         versions=runtime_versions,
         seconds=PLAN.config.timing.seconds,
         patience=PLAN.config.timing.patience,
@@ -102,54 +101,50 @@ rule time_inference:
 
 rule combine_rounds:
     input:
-        code=code("combine_rounds.py"),
         rounds=expand(
-            f"{CELL}/timing/{{setting}}/round{{round}}.json",
+            PATHS.round,
             round=range(1, PLAN.config.timing.rounds + 1),
             setting=SETTING,
             allow_missing=True,
         ),
     output:
         timing=report(
-            f"{CELL}/timing.json",
+            PATHS.of_cell("timing.json"),
             caption="../report/timing.rst",
             category="Timing",
-            labels={
-                "dataset": "{tag}",
-                "model": "{model}",
-                "protocol": "{protocol}",
-                "framework": "{framework}",
-                "precision": "{precision}",
-            },
+            labels=CELL_LABELS,
         ),
     log:
-        f"{CELL_LOGS}/combine_rounds.log",
+        PATHS.cell_log("combine_rounds"),
     localrule: True
     conda:
         ENVIRONMENT
     resources:
         slots=1,
+    params:
+        code=code("combine_rounds.py"),
     script:
         "../scripts/combine_rounds.py"
 
 
 rule combine_setting:
     input:
-        code=code("combine_rounds.py"),
         rounds=expand(
-            f"{CELL}/timing/{{setting}}/round{{round}}.json",
+            PATHS.round,
             round=range(1, PLAN.config.timing.rounds + 1),
             allow_missing=True,
         ),
     output:
-        timing=f"{CELL}/timing/{{setting}}/timing.json",
+        timing=PATHS.setting_timing,
     log:
-        f"{CELL_LOGS}/combine_setting-{{setting}}.log",
+        PATHS.cell_log("combine_setting-{setting}"),
     wildcard_constraints:
         setting=one_of(set(SETTINGS) - {SETTING}),
     conda:
         ENVIRONMENT
     resources:
         slots=1,
+    params:
+        code=code("combine_rounds.py"),
     script:
         "../scripts/combine_rounds.py"

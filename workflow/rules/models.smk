@@ -1,10 +1,10 @@
 rule fetch_model:
     input:
-        local=lambda w: PLAN.local_source(w.model),
+        local=local_source_of,
     output:
-        source="resources/models/{model}/source/source.json",
+        source=directory(paths.SOURCE),
     log:
-        "logs/models/{model}/fetch_model.log",
+        paths.FETCH_LOG,
     priority: 300
     localrule: True
     conda:
@@ -12,23 +12,22 @@ rule fetch_model:
     resources:
         slots=1,
     params:
-        row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model).source),
+        format=format_of_model,
+        source=source_of_model,
     script:
         "../scripts/fetch_model.py"
 
 
 rule convert_model:
     input:
-        code=code("convert_model.py"),
-        source="resources/models/{model}/source/source.json",
-        anchors=lambda w: PLAN.anchor_file(w.model),
+        source=paths.SOURCE,
+        anchors=anchors_of,
         # Every dataset shares this artifact, so it is checked on calibration scenes that are always there.
-        check="resources/datasets/sample/annotations.json",
+        check=ancient(SAMPLE_CALIBRATION),
     output:
-        card=f"{ARTIFACT}/card.json",
+        artifact=directory(paths.ARTIFACT),
     log:
-        "logs/models/{model}/convert_model-{kind}-{framework}-{precision}.log",
+        paths.CONVERT_LOG,
     wildcard_constraints:
         precision="fp32|fp16|int8|int8_dynamic",
     priority: 200
@@ -36,27 +35,26 @@ rule convert_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=lambda w, attempt: 30 * attempt,
+        mem_mb=with_each_attempt(4000),
+        runtime=with_each_attempt(30),
     params:
-        row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),
+        row=model_row,
+        code=code("convert_model.py"),
         versions=converter_versions,
-        check_folder=PLAN.calibration_folder("sample"),
     script:
         "../scripts/convert_model.py"
 
 
 rule quantise_model:
     input:
-        code=code("convert_model.py"),
-        source="resources/models/{model}/source/source.json",
-        anchors=lambda w: PLAN.anchor_file(w.model),
-        calibration=lambda w: PLAN.calibration_list_of(w.calibration),
+        source=paths.SOURCE,
+        anchors=anchors_of,
+        calibration=calibration_list_of,
+        images=calibration_images_of,
     output:
-        card=f"{ARTIFACT}-{{calibration}}/card.json",
+        artifact=directory(paths.INT8_ARTIFACT),
     log:
-        "logs/models/{model}/quantise_model-{kind}-{framework}-{precision}-{calibration}.log",
+        paths.QUANTISE_LOG,
     wildcard_constraints:
         precision="int8",
         calibration=r"[^-]+-\d+-seed\d+-[0-9a-f]{8}",
@@ -65,11 +63,11 @@ rule quantise_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 6000 * attempt,
-        runtime=lambda w, attempt: 60 * attempt,
+        mem_mb=with_each_attempt(6000),
+        runtime=with_each_attempt(60),
     params:
-        row=lambda w: PLAN.registry.model(w.model),
-        tracked=lambda w: tracked(PLAN.registry.model(w.model).without_words()),
+        row=model_row,
+        code=code("convert_model.py"),
         versions=converter_versions,
     script:
         "../scripts/convert_model.py"
@@ -77,14 +75,12 @@ rule quantise_model:
 
 rule batch_model:
     input:
-        code=code("batch_model.py"),
-        runtime=runtime_code,
-        card=f"{ARTIFACT}{{calibrated}}/card.json",
-        check="resources/datasets/sample/annotations.json",
+        artifact=paths.SINGLE_ARTIFACT,
+        check=ancient(SAMPLE_CALIBRATION),
     output:
-        card=f"{ARTIFACT}-b{{batch}}{{calibrated}}/card.json",
+        artifact=directory(paths.BATCH_ARTIFACT),
     log:
-        "logs/models/{model}/batch_model-{kind}-{framework}-{precision}-b{batch}{calibrated}.log",
+        paths.BATCH_LOG,
     wildcard_constraints:
         batch=r"\d+",
         calibrated=r"(-.+)?",
@@ -93,10 +89,10 @@ rule batch_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=lambda w, attempt: 2000 * attempt,
-        runtime=lambda w, attempt: 20 * attempt,
+        mem_mb=with_each_attempt(2000),
+        runtime=with_each_attempt(20),
     params:
+        code=code_with_runtime("batch_model.py"),
         versions=converter_versions,
-        check_folder=PLAN.calibration_folder("sample"),
     script:
         "../scripts/batch_model.py"

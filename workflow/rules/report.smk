@@ -1,138 +1,137 @@
 rule collect_run:
     input:
-        code=code("collect_run.py"),
-        card=card_of,
-        images=f"{RESULTS}/{{tag}}/images.json",
-        detect=f"{CELL}/detect.json",
+        artifact=artifact_of_cell,
+        images=PATHS.image_list,
+        detect=PATHS.of_cell("detect.json"),
         metrics=metrics_of,
         parts=parts_of,
         parity=parity_of,
-        diagnosis=f"{CELL}/diagnosis.json",
-        timing=f"{CELL}/timing.json",
+        diagnosis=PATHS.of_cell("diagnosis.json"),
+        timing=PATHS.of_cell("timing.json"),
         replicates=replicates_of,
         reference=reference_replicates_of,
     output:
-        run=f"{CELL}/run.json",
+        run=PATHS.of_cell("run.json"),
     log:
-        f"{CELL_LOGS}/collect_run.log",
+        PATHS.cell_log("collect_run"),
     localrule: True
     conda:
         ENVIRONMENT
     resources:
         slots=1,
     params:
-        given=lambda w: given_of(PLAN.cell(w)),
+        code=code("collect_run.py"),
+        given=run_context_of,
     script:
         "../scripts/collect_run.py"
 
 
 rule build_report:
     input:
-        code=code("build_report.py"),
         texts=report_texts(),
         published=PUBLISHED,
         protocols=PROTOCOLS,
-        runs=lambda w: cells_of(w.tag, "run.json"),
-        detections=lambda w: cells_of(w.tag, "detections.json"),
-        sweep=lambda w: sweep_of(w.tag),
-        images=lambda w: images_for_report(w.tag),
+        runs=cells_of("run.json"),
+        detections=cells_of("detections.json"),
+        sweep=sweep_of,
+        images=images_of_report,
     output:
         csv=report(
-            f"{RESULTS}/{{tag}}/summary.csv",
+            PATHS.of_tag("summary.csv"),
             caption="../report/summary.rst",
             category="Summary",
             labels={"dataset": "{tag}", "file": "table"},
         ),
-        json=f"{RESULTS}/{{tag}}/summary.json",
+        json=PATHS.of_tag("summary.json"),
         sweep=report(
-            f"{RESULTS}/{{tag}}/sweep.csv",
+            PATHS.of_tag("sweep.csv"),
             caption="../report/sweep.rst",
             category="Timing",
             labels={"dataset": "{tag}", "file": "sweep"},
         ),
-        markdown=f"{RESULTS}/{{tag}}/summary.md",
-        figures=directory(f"{RESULTS}/{{tag}}/report/figures"),
-        tables=directory(f"{RESULTS}/{{tag}}/report/tables"),
+        markdown=PATHS.of_tag("summary.md"),
+        figures=directory(PATHS.of_tag("report/figures")),
+        tables=directory(PATHS.of_tag("report/tables")),
         page=report(
-            f"{RESULTS}/{{tag}}/report/index.html",
+            PATHS.page,
             caption="../report/page.rst",
             category="Summary",
             labels={"dataset": "{tag}", "file": "report"},
         ),
     log:
-        f"{LOGS}/{{tag}}/build_report.log",
+        PATHS.tag_log("build_report"),
     conda:
         ENVIRONMENT
     resources:
         slots=1,
         mem_mb=memory(1500, 60),
     params:
-        context=lambda w: PLAN.report_context(w.tag),
-        there=lambda w: what_is_there(
-            [cell for cell in PLAN.supported if cell.dataset == w.tag]
-        ),
-        code=code_hashes,
+        context=report_context_of,
+        there=there_of_tag,
+        code=code("build_report.py"),
+        hashes=code_hashes,
     script:
         "../scripts/build_report.py"
 
 
 rule build_published_report:
     input:
-        code=code("build_report.py"),
         texts=report_texts(),
         published=PUBLISHED,
         protocols=PROTOCOLS,
         runs=[
-            f"{PLAN.folder(cell)}/run.json"
-            for cell in PLAN.report_runs(PLAN.published)
+            PLAN.file(cell, "run.json")
+            for cell in targets.report_runs(PLAN, PLAN.published)
         ],
         detections=[
-            f"{PLAN.folder(cell)}/detections.json"
-            for cell in PLAN.report_runs(PLAN.published)
+            PLAN.file(cell, "detections.json")
+            for cell in targets.report_runs(PLAN, PLAN.published)
         ],
         replicates=[
-            f"{PLAN.folder(cell)}/replicates.json"
-            for cell in PLAN.report_runs(PLAN.published)
+            PLAN.file(cell, "replicates.json")
+            for cell in targets.report_runs(PLAN, PLAN.published)
             if PLAN.is_drawn(cell)
         ],
-        sweep=PLAN.report_sweep(PLAN.published),
+        sweep=targets.report_sweep(PLAN, PLAN.published),
         images=images_for_report(*PLAN.published_tags),
     output:
-        figures=directory(f"{RESULTS}/published/figures"),
-        tables=directory(f"{RESULTS}/published/tables"),
+        figures=directory(PATHS.of_published("figures")),
+        tables=directory(PATHS.of_published("tables")),
         page=report(
-            f"{RESULTS}/published/index.html",
+            PATHS.of_published("index.html"),
             caption="../report/page.rst",
             category="Summary",
             labels={"dataset": "published", "file": "report"},
         ),
     log:
-        f"{LOGS}/published/build_published_report.log",
+        PATHS.log("published/build_published_report"),
     conda:
         ENVIRONMENT
     resources:
         slots=1,
     params:
-        context=PLAN.published_context,
+        context=published_context(PLAN),
         there=what_is_there(PLAN.published),
-        code=code_hashes,
+        code=code("build_report.py"),
+        hashes=code_hashes,
     script:
         "../scripts/build_report.py"
 
 
 rule check_cells:
     input:
-        code=code("check_cells.py"),
-        pages=PLAN.pages,
-        summaries=expand(f"{RESULTS}/{{tag}}/summary.json", tag=PLAN.tags),
+        pages=targets.pages(PLAN),
+        summaries=expand(PATHS.of_tag("summary.json"), tag=PLAN.tags),
     output:
-        touch(f"{RESULTS}/all_cells_ok"),
+        touch(PATHS.all_cells_ok),
     log:
-        f"{LOGS}/check_cells.log",
+        PATHS.log("check_cells"),
     localrule: True
     conda:
         ENVIRONMENT
     resources:
         slots=1,
+    params:
+        code=code("check_cells.py"),
     script:
         "../scripts/check_cells.py"

@@ -12,21 +12,22 @@ from ssdbench.jobs import steps
 snakemake: Any  # given by the rule
 
 CHECK_IMAGES = 8
+CARD = Path(snakemake.input.artifact, "card.json")
 
 
 def work() -> steps.Record:
-    card, path = open_artifact(Path(snakemake.input.card))
-    folder = Path(snakemake.params.check_folder)
+    card, path = open_artifact(CARD)
+    folder = Path(snakemake.input.check)
     records = folder_records(folder)[:CHECK_IMAGES]
     pixels = [array for _, array in load_images(folder, records, card["input_size"], "rgb")]
-    return with_batch(Single(card, path), int(snakemake.wildcards.batch), pixels, Path(snakemake.output.card).parent)
+    return with_batch(Single(card, path), int(snakemake.wildcards.batch), pixels, Path(snakemake.output.artifact))
 
 
 steps.record(
     snakemake.log[0],
-    snakemake.output.card,
+    Path(snakemake.output.artifact, "card.json"),
     work,
-    needs={"conversion": snakemake.input.card},
+    needs={"conversion": CARD},
     limits=steps.job_limits(snakemake.resources),
     what="Making the artifact for a batch",
 )

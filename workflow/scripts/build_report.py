@@ -36,7 +36,7 @@ def work() -> None:
         [*runs.values(), *unsupported],
         {
             **given,
-            "code": snakemake.params.code,
+            "code": snakemake.params.hashes,
             "draws": draws(),
             "sweep": sweep(),
             "images": images,

@@ -11,7 +11,8 @@ snakemake: Any  # given by the rule
 
 
 def work() -> None:
-    write_json(Path(snakemake.output.run), collect_run(dict(snakemake.input.items()), snakemake.params.given))
+    files = {**snakemake.input, "card": Path(snakemake.input.artifact, "card.json")}
+    write_json(Path(snakemake.output.run), collect_run(files, snakemake.params.given))
 
 
 steps.run(snakemake.log[0], work)

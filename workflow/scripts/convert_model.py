@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.arrays import UInt8
+from ssdbench.catalog.plain import from_plain
+from ssdbench.catalog.registry import ModelRow
 from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.convert import convert
 from ssdbench.files.reading import read_json
@@ -22,11 +24,11 @@ SHARE_IMAGES = 40
 
 
 def work() -> steps.Record:
-    row = snakemake.params.row
+    row = from_plain(ModelRow, snakemake.params.row)
     words = snakemake.wildcards
     folder, records, calibration = images()
-    source = read_json(Path(snakemake.input.source))
-    model = Path(snakemake.input.source).parent / source["file"]
+    source = read_json(Path(snakemake.input.source, "source.json"))
+    model = Path(snakemake.input.source, source["file"])
 
     def pixels() -> Iterator[UInt8]:
         return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
@@ -39,7 +41,7 @@ def work() -> steps.Record:
         precision=words.precision,
         calibration_pixels=pixels,
         reduce_range=int8_saturates(host_facts()["cpu_flags"]),
-        destination=Path(snakemake.output.card).parent,
+        destination=Path(snakemake.output.artifact),
     )
     return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
 
@@ -47,7 +49,7 @@ def work() -> steps.Record:
 def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:
     """Folder and records of the images to calibrate or check with, and what the card says of a calibration."""
     if not snakemake.input.get("calibration"):
-        folder = Path(snakemake.params.check_folder)
+        folder = Path(snakemake.input.check)
         number = SHARE_IMAGES if snakemake.wildcards.precision == "int8_dynamic" else CHECK_IMAGES
         return folder, folder_records(folder)[:number], None
     chosen = read_image_list(Path(snakemake.input.calibration))
@@ -57,7 +59,7 @@ def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:
 
 steps.record(
     snakemake.log[0],
-    snakemake.output.card,
+    Path(snakemake.output.artifact, "card.json"),
     work,
     limits=steps.job_limits(snakemake.resources),
     what="The conversion",

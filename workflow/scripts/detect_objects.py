@@ -3,26 +3,28 @@
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
 from ssdbench.coco.image_list import read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
-from ssdbench.files.hashing import sha256_files
 from ssdbench.files.writing import write_text
 from ssdbench.inference.accuracy_pass import Pass, run_pass
 from ssdbench.inference.detect import check_not_calibrated_with, head_decoding
 from ssdbench.inference.shards import shard_slice
 from ssdbench.inference.trace import Recorder, write_seen
 from ssdbench.jobs import steps
-from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools
+from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools, package_versions
 
 snakemake: Any  # given by the rule
+
+CARD = Path(snakemake.input.artifact, "card.json")
 
 
 def work() -> steps.Record:
     limit_pools(1)  # beside the frameworks' own pools, which are set when a session is opened
     how = protocol(snakemake.wildcards.protocol)
-    card, artifact = open_artifact(Path(snakemake.input.card))
+    card, artifact = open_artifact(CARD)
     host = host_facts()
     check_processor(card, int8_saturates(host["cpu_flags"]))
     images = read_image_list(Path(snakemake.input.images))
@@ -60,8 +62,8 @@ def work() -> steps.Record:
         "cores": cores,
         "streams": outcome.streams,
         "runtime": outcome.runtime,
-        "code_sha256": sha256_files([*snakemake.input.code, *snakemake.input.runtime]),
-        "versions": snakemake.params.versions,
+        "code_sha256": snakemake.params.code,
+        "versions": package_versions(frameworks()[snakemake.wildcards.framework].packages),
         "host": host,
     }
 
@@ -70,7 +72,7 @@ steps.record(
     snakemake.log[0],
     snakemake.output.detect,
     work,
-    needs={"conversion": snakemake.input.card},
+    needs={"conversion": CARD},
     limits=steps.job_limits(snakemake.resources),
     what="The detection",
 )

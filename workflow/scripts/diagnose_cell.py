@@ -49,7 +49,7 @@ def departure(images: ImageList, parity: steps.Record) -> Explanation:
     """Run the reference with each usual cause."""
     worst = [one["image_id"] for one in parity["worst"]]
     records = explain.images_to_try(images.images, explain.DEPARTURE_IMAGES, worst)
-    run = runner(parity["reference"], snakemake.input.reference_card, images.folder, records)
+    run = runner(parity["reference"], snakemake.input.reference_artifact, images.folder, records)
     return explain.explain_departure(run, sizes(records), observed(records))
 
 
@@ -59,16 +59,16 @@ def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
     with_objects = {row.image_id for row in truth.annotations if not row.iscrowd}
     telling = [image for image in images.images if image.id in with_objects]
     records = explain.images_to_try(telling, explain.EXPECTED_IMAGES)
-    run = runner(dict(snakemake.wildcards), snakemake.input.card, images.folder, records)
+    run = runner(dict(snakemake.wildcards), snakemake.input.artifact, images.folder, records)
     how = protocol(snakemake.wildcards.protocol)
     return explain.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
 
 
-def runner(cell: Mapping[str, str], card_path: str, folder: Path, records: Sequence[ImageRecord]) -> explain.Run:
+def runner(cell: Mapping[str, str], artifact_folder: str, folder: Path, records: Sequence[ImageRecord]) -> explain.Run:
     """What runs a cell (its framework and precision) on a few images with any of the usual changes."""
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
-    card, artifact = open_artifact(Path(card_path))
+    card, artifact = open_artifact(Path(artifact_folder, "card.json"))
     check_processor(card, int8_saturates(host_facts()["cpu_flags"]))
     return explain.run_changed(
         open_session(

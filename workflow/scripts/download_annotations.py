@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.plain import from_plain
+from ssdbench.catalog.registry import Annotations
 from ssdbench.errors import UserError
 from ssdbench.fetch.archive import unpack
 from ssdbench.fetch.checksums import Checksums
@@ -17,7 +19,7 @@ mirror = snakemake.config.get("mirror") or None
 
 
 def work() -> None:
-    source = snakemake.params.source
+    source = from_plain(Annotations, snakemake.params.source)
     output = Path(snakemake.output.annotations)
     checksums = Checksums(Path("resources/checksums.yaml"))
     archive = Path("resources/downloads") / source.file.name

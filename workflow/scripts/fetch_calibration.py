@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.plain import from_plain
+from ssdbench.catalog.registry import CalibrationSource
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.image_list import ImageList, ImageRecord, coco_id, write_image_list
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.image_files import place_images
+from ssdbench.files.writing import link_or_copy
 from ssdbench.images.calibration import choose_calibration
 from ssdbench.images.image_folder import folder_records
 from ssdbench.jobs import steps
@@ -19,7 +22,7 @@ mirror = snakemake.config.get("mirror") or None
 
 
 def work() -> None:
-    source = snakemake.params.source
+    source = from_plain(CalibrationSource, snakemake.params.source)
     dataset = snakemake.wildcards.dataset
     folder = Path("resources/datasets") / dataset / "calibration"
     evaluated = frozenset(image.id for image in read_annotations(Path(snakemake.input.annotations)).images)
@@ -35,11 +38,14 @@ def work() -> None:
         Checksums(Path("resources/checksums.yaml")),
         mirror,
     )
-    placed = {record.file_name: record for record in folder_records(folder / "images")}
-    images = tuple(replace(placed[name], sha256=hashes[name]) for name in (record.file_name for record in chosen))
+    placed = Path(snakemake.output.folder)
+    for name in hashes:
+        link_or_copy(folder / "images" / name, placed / name)
+    found = {record.file_name: record for record in folder_records(placed)}
+    images = tuple(replace(found[record.file_name], sha256=hashes[record.file_name]) for record in chosen)
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(snakemake.wildcards.calibration, dataset, folder / "images", None, "", images, ()),
+        ImageList(snakemake.wildcards.calibration, dataset, placed, None, "", images, ()),
     )
 
 

@@ -4,12 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssdbench.catalog.dataset_tag import select_ids
+from ssdbench.catalog.dataset_tag import Tag, select_ids
+from ssdbench.catalog.plain import from_plain
+from ssdbench.catalog.registry import Images
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.image_list import ImageList, write_image_list
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.image_files import place_images
 from ssdbench.files.hashing import sha256_file
+from ssdbench.files.writing import link_or_copy
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -22,7 +25,8 @@ RECORDED = "Images fetched one by one have no published checksum: their sha256 w
 
 def work() -> None:
     annotations = Path(snakemake.input.annotations)
-    source, tag = snakemake.params.source, snakemake.params.tag
+    source = from_plain(Images, snakemake.params.source)
+    tag = from_plain(Tag, snakemake.params.tag)
     records = {record.id: record for record in read_annotations(annotations).images}
     ids = select_ids(tag, list(records), {tag.ids: snakemake.params.ids})
     wanted = [records[image] for image in ids]
@@ -38,10 +42,13 @@ def work() -> None:
         mirror,
     )
     images = tuple(replace(record, sha256=hashes[record.file_name]) for record in wanted)
+    placed = Path(snakemake.output.folder)
+    for name in hashes:
+        link_or_copy(folder / "images" / name, placed / name)
     notes = () if (downloads / source.file.name).exists() else (RECORDED,)
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(tag.text, tag.name, folder / "images", annotations, sha256_file(annotations), images, notes),
+        ImageList(tag.text, tag.name, placed, annotations, sha256_file(annotations), images, notes),
     )
 
 

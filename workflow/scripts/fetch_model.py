@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from ssdbench.catalog.plain import from_plain
+from ssdbench.catalog.registry import Source
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
 from ssdbench.files.writing import write_json
@@ -15,16 +17,18 @@ mirror = snakemake.config.get("mirror") or None
 
 
 def work() -> None:
-    output = Path(snakemake.output.source)
+    folder = Path(snakemake.output.source)
     checksums = Checksums(Path("resources/checksums.yaml"))
     source = fetch_source(
-        snakemake.params.row,
-        output.parent,
+        snakemake.wildcards.model,
+        snakemake.params.format,
+        from_plain(Source, snakemake.params.source),
+        folder,
         Path("resources/downloads"),
         checksums,
         mirror,
     )
-    write_json(output, source)
+    write_json(folder / "source.json", source)
 
 
 steps.run(snakemake.log[0], work)

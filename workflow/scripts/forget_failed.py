@@ -1,5 +1,6 @@
 """Delete the records of failed steps, so that the next run makes them again. `make retry` starts this."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from ssdbench.errors import UserError, exit_code
 from ssdbench.files.reading import read_json
 from ssdbench.machine.host import available_cores
 from ssdbench.plan.command_line import config_parser, plan_of
+from ssdbench.plan.targets import records as records_of
+from ssdbench.plan.targets import shard_records
 
 
 def must_go(path: Path) -> bool:
@@ -26,6 +29,14 @@ def must_go(path: Path) -> bool:
         return True
 
 
+def forget(record: Path) -> None:
+    """Delete a record; of an artifact, its whole folder, which is what Snakemake makes anew."""
+    if record.name == "card.json":
+        shutil.rmtree(record.parent)
+    else:
+        record.unlink()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Delete the failed records of the configured cells and say which."""
     parser = config_parser(__doc__ or "")
@@ -35,11 +46,11 @@ def main(arguments: Sequence[str]) -> int:
 
     def work() -> None:
         plan = plan_of(options.configfile, options.config)
-        records = [Path(record) for record in (*plan.records, *plan.shard_records)]
+        records = [Path(record) for record in (*records_of(plan), *shard_records(plan))]
         failed = [path for path in records if path.is_file() and must_go(path)]
         for path in failed:
             if not options.dry_run:
-                path.unlink()
+                forget(path)
             print(f"to be made again: {path}")
         if not failed:
             print("No failed step.")

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.catalog.dataset_tag import select_ids
+from ssdbench.catalog.dataset_tag import Tag, select_ids
+from ssdbench.catalog.plain import from_plain
 from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.image_list import ImageList, write_image_list
 from ssdbench.files.hashing import sha256_file
@@ -19,7 +20,7 @@ def work() -> None:
     given = snakemake.input.get("annotations")
     annotations = Path(given) if given else None
     folder = Path(snakemake.params.folder)
-    tag = snakemake.params.tag
+    tag = from_plain(Tag, snakemake.params.tag)
     listed = read_annotations(annotations).images if annotations else folder_records(folder)
     records = {record.id: record for record in listed}
     ids = select_ids(tag, list(records), {tag.ids: snakemake.params.ids})

@@ -10,6 +10,7 @@ from ssdbench.machine.host import available_cores
 from ssdbench.plan.command_line import config_parser, plan_of
 from ssdbench.plan.forecast import Forecast, forecast
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.targets import pages
 
 
 def describe(plan: Plan, cost: Forecast) -> str:
@@ -40,7 +41,7 @@ def describe(plan: Plan, cost: Forecast) -> str:
             f"Disk: about {cost.disk / 1e9:.2f} GB, {cost.free / 1e9:.1f} GB are free.",
             f"Time after the downloads: roughly {max(1, round(cost.seconds / 60))} min"
             + (" for what is not there yet." if cost.seconds else "; everything is there."),
-            "Reports: " + ", ".join(plan.pages),
+            "Reports: " + ", ".join(pages(plan)),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""After a run that ended badly: a report over what exists, and the list of failed cells. `make run` starts this."""
+"""After a run that ended badly: a report over what exists, and the list of failed cells."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from snakemake.cli import get_argument_parser
 
 from ssdbench.errors import UserError
 from ssdbench.plan.command_line import plan_of
+from ssdbench.plan.targets import pages, products
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,9 +22,9 @@ def main(arguments: Sequence[str]) -> int:
         plan = plan_of([Path(file) for file in options.configfile or []], entries)
     except UserError:
         return 1  # the run said so
-    missing = [path for path in [*plan.products, *plan.pages] if not Path(path).exists()]
+    missing = [path for path in [*products(plan), *pages(plan)] if not Path(path).exists()]
     if missing:
-        print(f"The run ended without {len(missing)} of its results. What follows is a report over what there is.")
+        print(f"The run ended without {len(missing)} of its results. What follows is a report over what exists.")
         files = ["--configfile", *map(str, options.configfile)] if options.configfile else []
         # check_cells: it makes the report, and lists the cells that failed.
         command = ["check_cells", "--cores", "1", *files, "--config", *entries, "absent=failed"]

@@ -6,20 +6,22 @@ from typing import Any
 
 from ssdbench.boxes.decoding import detections_of
 from ssdbench.boxes.outputs import Finished, Heads
+from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.errors import Unsupported
-from ssdbench.files.hashing import sha256_files
 from ssdbench.images.pixels import read_image, resize_image
 from ssdbench.inference.detect import head_decoding
 from ssdbench.jobs import steps
-from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools
+from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools, package_versions
 from ssdbench.timing.measure_round import load_sessions, measure
 
 snakemake: Any  # given by the rule
+
+CARD = Path(snakemake.input.artifact, "card.json")
 
 # So many images are kept in memory and rotated: enough that caches are not flattered.
 IMAGES = 64
@@ -28,7 +30,7 @@ SETTING = Setting.of(snakemake.wildcards.setting) or Setting()
 
 def work() -> steps.Record:
     limit_pools(SETTING.threads)
-    card, artifact = open_artifact(Path(snakemake.input.card))
+    card, artifact = open_artifact(CARD)
     host = host_facts()
     check_processor(card, int8_saturates(host["cpu_flags"]))
     how = protocol(snakemake.wildcards.protocol)
@@ -60,14 +62,13 @@ def work() -> steps.Record:
         patience=snakemake.params.patience,
         batch=SETTING.batch,
     )
-    code = sha256_files([*snakemake.input.code, *snakemake.input.runtime])
     return {
         **loading,
         **measured,
         "images": len(preloaded),
         "host": host,
-        "versions": snakemake.params.versions,
-        "code_sha256": code,
+        "versions": package_versions(frameworks()[snakemake.wildcards.framework].packages),
+        "code_sha256": snakemake.params.code,
     }
 
 
@@ -92,7 +93,7 @@ def round_facts() -> steps.Record:
         **steps.outcome(
             snakemake.log[0],
             timed,
-            needs={"conversion": snakemake.input.card},
+            needs={"conversion": CARD},
             attempts_left=LIMITS.attempts_left,
         ),
     }

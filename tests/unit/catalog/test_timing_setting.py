@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.files.reading import read_yaml
+from ssdbench.plan import targets
 from ssdbench.plan.config import merge
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.report_context import report_context
 
 _NUMBERS = st.integers(1, 1024)
 
@@ -41,21 +43,23 @@ def test_every_combination_is_a_setting_and_the_first_of_each_list_the_default()
 def test_without_a_sweep_nothing_is_timed_but_one_stream_of_single_images() -> None:
     plan = plan_of({})
     assert [setting.name for setting in plan.config.timing.settings] == ["b1-t1-s1"]
-    assert all(plan.sweep(cell) == [] for cell in plan.supported)
-    assert not any("-b" in card for card in plan.cards)
+    assert all(targets.sweep(plan, cell) == [] for cell in plan.supported)
+    assert not any("-b" in card for card in targets.artifacts(plan))
 
 
 def test_a_batch_has_an_artifact_of_its_own_where_the_framework_fixes_it() -> None:
     plan = plan_of({"timing": {"batches": [1, 4]}})
-    made = {card.removeprefix("resources/models/ssdlite_mobilenet_v2/artifacts/heads/") for card in plan.cards}
+    made = {
+        card.removeprefix("resources/models/ssdlite_mobilenet_v2/artifacts/heads/") for card in targets.artifacts(plan)
+    }
     with_batch = {card for card in made if "-b4" in card}
     calibration = plan.calibration_id("sample")
     assert with_batch == {
-        "tflite/fp32-b4/card.json",
-        "tflite/fp16-b4/card.json",
-        f"tflite/int8-b4-{calibration}/card.json",
+        "tflite/fp32-b4",
+        "tflite/fp16-b4",
+        f"tflite/int8-b4-{calibration}",
     }
-    assert {"tflite/fp32/card.json", f"tflite/int8-{calibration}/card.json", "onnxruntime/fp32/card.json"} <= made
+    assert {"tflite/fp32", f"tflite/int8-{calibration}", "onnxruntime/fp32"} <= made
 
 
 def test_a_graph_that_takes_one_image_is_unsupported_at_a_batch_before_anything_runs() -> None:
@@ -63,7 +67,7 @@ def test_a_graph_that_takes_one_image_is_unsupported_at_a_batch_before_anything_
     timed = {cell.framework: [setting.name for setting in plan.settings(cell)] for cell in plan.supported}
     assert timed["tflite"] == ["b1-t1-s1"]
     assert timed["tensorflow"] == ["b1-t1-s1", "b4-t1-s1"]
-    reasons = plan.report_context("sample")["unsupported_settings"]
+    reasons = report_context(plan, "sample")["unsupported_settings"]
     assert reasons == {
         "sample/ssdlite_mobilenet_v2/graph/tflite/fp32": {
             "b4-t1-s1": "the non-maximum suppression inside a tflite graph takes one image at a time"
@@ -82,7 +86,7 @@ def test_every_record_of_a_sweep_is_known_to_retry() -> None:
     plan = plan_of({"frameworks": ["tflite"], "timing": {"batches": [1, 4], "streams": [1, 2], "rounds": 2}})
     (cell, *_) = plan.supported
     folder = f"results/{cell.path}"
-    records = set(plan.records)
+    records = set(targets.records(plan))
     for name in ("b1-t1-s2", "b4-t1-s1", "b4-t1-s2"):
         assert {f"{folder}/timing/{name}/{file}.json" for file in ("round1", "round2", "timing")} <= records
     assert {f"{folder}/timing/b1-t1-s1/round{number}.json" for number in (1, 2)} <= records

@@ -43,7 +43,7 @@ def test_models_whose_files_have_one_name_are_kept_apart(kind: str, server: File
     rows = [publish(server, model, kind) for model in ("one", "two")]
     for row in (*rows, *rows):  # the second time from what lies there
         folder = tmp_path / "models" / row.name / "source"
-        source = fetch_source(row, folder, tmp_path / "downloads", checksums, None)
+        source = fetch_source(row.name, row.format, row.source, folder, tmp_path / "downloads", checksums, None)
         assert (folder / source["file"]).read_text() == row.name
         assert source["origin"] == "first use"
     assert len(server.log) == 2

@@ -12,9 +12,11 @@ from conftest import ROOT
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import sha256_file
 from ssdbench.files.reading import read_yaml
+from ssdbench.plan import targets
 from ssdbench.plan.config import merge
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.report_context import report_context
 
 
 def plan_of(overlay: dict[str, Any], environment: dict[str, str] | None = None) -> Plan:
@@ -57,14 +59,14 @@ def test_a_local_path_that_is_not_there_is_refused_with_its_variable(wrong: str,
 def test_without_annotations_nothing_is_measured_against_them_and_the_rest_is_made(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
-    with_truth = {Path(file).name for file in plan_of({"dataset": "local"}, environment).records}
-    without = {Path(file).name for file in plan_of({"dataset": "local"}, {"COCO_IMG_PATH": str(tmp_path)}).records}
+    with_truth = {Path(file).name for file in targets.records(plan_of({"dataset": "local"}, environment))}
+    without = {Path(file).name for file in targets.records(plan_of({"dataset": "local"}, {"COCO_IMG_PATH": str(tmp_path)}))}
     assert with_truth - without == {"metrics.json", "replicates.json", "parts.json"}
     assert {"detect.json", "parity.json", "diagnosis.json", "timing.json", "run.json"} <= without
 
 
 def test_the_sample_has_ladders_and_neither_verdict_nor_parts() -> None:
-    names = {Path(file).name for file in plan_of({}).records}
+    names = {Path(file).name for file in targets.records(plan_of({}))}
     assert "parity.json" in names and not names & {"replicates.json", "parts.json"}
 
 
@@ -99,7 +101,7 @@ def test_published_rows_are_one_cell_each_and_make_no_cross_product() -> None:
         ("coco_val2014-first10", "published_tf"),
         ("coco_val2014-fileorder10", "published_ort"),
     ]
-    assert plan.pages[-1] == "results/published/index.html"
+    assert targets.pages(plan)[-1] == "results/published/index.html"
 
 
 def test_a_protocol_of_another_framework_is_unsupported_with_the_reason() -> None:
@@ -136,7 +138,7 @@ def test_frameworks_that_run_onnx_share_its_artifacts(tmp_path: Path) -> None:
         ("onnxruntime", "int8"),
         ("openvino", "int8"),
     }
-    assert len(given.cards) == 1
+    assert len(targets.artifacts(given)) == 1
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
@@ -217,15 +219,15 @@ def test_an_id_file_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
 
 def test_a_report_over_what_exists_asks_for_no_run_and_states_the_unsupported_cells() -> None:
     plan = plan_of({"absent": "failed"})
-    assert plan.report_runs(plan.supported) == []
-    states = [cell["status"] for cell in plan.report_context("sample")["unsupported"]]
+    assert targets.report_runs(plan, plan.supported) == []
+    states = [cell["status"] for cell in report_context(plan, "sample")["unsupported"]]
     assert states == ["unsupported"] * 4
-    assert plan_of({}).report_runs(plan.supported) == plan.supported
+    assert targets.report_runs(plan_of({}), plan.supported) == plan.supported
 
 
 def test_the_files_of_a_cell_are_those_that_it_has() -> None:
     plan = plan_of({})
     reference, other = plan.supported[:2]
-    assert "parity" not in plan.files_of(reference)
-    assert plan.files_of(other)["parity"] == f"{plan.folder(other)}/parity.json"
-    assert "replicates" not in plan.files_of(other)  # none on the sample
+    assert "parity" not in targets.cell_files(plan, reference)
+    assert targets.cell_files(plan, other)["parity"] == f"{plan.folder(other)}/parity.json"
+    assert "replicates" not in targets.cell_files(plan, other)  # none on the sample

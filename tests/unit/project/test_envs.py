@@ -44,5 +44,5 @@ def test_the_tests_run_with_what_a_run_has() -> None:
 
 
 def test_one_minimum_version_of_snakemake_is_below_the_pinned_one() -> None:
-    minimum = re.search(r'min_version\("([\d.]+)"\)', (ROOT / "Snakefile").read_text())[1]
+    minimum = re.search(r'min_version\("([\d.]+)"\)', (ROOT / "workflow/Snakefile").read_text())[1]
     assert tuple(map(int, minimum.split("."))) <= tuple(map(int, pins("requirements.txt")["snakemake"].split(".")))

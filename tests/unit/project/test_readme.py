@@ -66,7 +66,7 @@ def test_every_make_target_it_names_exists_and_every_documented_one_is_named() -
 
 def test_every_snakemake_target_it_names_exists() -> None:
     named = set(re.findall(r"^\.venv/bin/snakemake ([a-z]+) ", README, flags=re.M))
-    rules = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), flags=re.M))
+    rules = set(re.findall(r"^rule (\w+):", (ROOT / "workflow/Snakefile").read_text(), flags=re.M))
     assert {"fetch", "models", "detections"} <= named <= rules
     assert rules <= set(words(section("Targets and what they cost"))) | named
 
@@ -197,7 +197,10 @@ def test_the_example_of_a_local_model_is_found_from_the_working_folder(
     registry = load_registry([mine / "models.yaml"], SCHEMAS / "registry.schema.yaml")
     for name in rows:
         folder = Path("resources/models", name, "source")
-        source = fetch_source(registry.model(name), folder, Path("downloads"), Checksums(Path("checksums.yaml")), None)
+        row = registry.model(name)
+        source = fetch_source(
+            row.name, row.format, row.source, folder, Path("downloads"), Checksums(Path("checksums.yaml")), None
+        )
         assert (folder / source["file"]).is_file(), source["file"]
 
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ssdbench.catalog.registry import ModelRow
+from ssdbench.catalog.registry import Source
 from ssdbench.errors import UserError
 from ssdbench.fetch.archive import plain_name, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import fetch
 from ssdbench.fetch.npm import fetch_package
 from ssdbench.files.hashing import files_of, sha256_path
+from ssdbench.files.writing import link_or_copy
 
 
 def fetch_source(
-    row: ModelRow, folder: Path, downloads: Path, checksums: Checksums, mirror: str | None
+    model: str,
+    form: str,
+    source: Source,
+    folder: Path,
+    downloads: Path,
+    checksums: Checksums,
+    mirror: str | None,
 ) -> dict[str, Any]:
-    """Have a model's source in `folder`; what it is unpacked from lies in the model's own folder of `downloads`.
+    """Put a model's source into `folder`; what is downloaded for it is kept in the model's own folder of `downloads`.
+
+    Args:
+        model: its name. form: its format, as in the registry. source: where it comes from.
 
     Returns:
         `file`: the model file (a SavedModel's folder), relative to `folder` (absolute for a local one); `sha256` and
@@ -25,12 +35,11 @@ def fetch_source(
         `local`.
 
     Raises:
-        UserError: it cannot be had, is not what the registry says, or lacks the member.
+        UserError: it could not be fetched, is not what the registry says, or lacks the member.
     """
-    source = row.source
     if source.kind in ("npm", "archive") and plain_name(source.member) is None:
-        raise UserError(f"The model {row.name} has source.member {source.member!r}; give a path within its archive.")
-    downloads = downloads / "models" / row.name  # other rows may have files of the same names
+        raise UserError(f"The model {model} has source.member {source.member!r}; give a path within its archive.")
+    downloads = downloads / "models" / model  # other rows may have files of the same names
     if source.kind == "local":
         path = Path(source.path)
         return {
@@ -53,19 +62,20 @@ def fetch_source(
         )
         file = source.member
         if not (folder / file).is_file():
-            raise UserError(f"{tarball} has no member {file}; correct source.member of the model {row.name}.")
+            raise UserError(f"{tarball} has no member {file}; correct source.member of the model {model}.")
     elif source.file is None:
-        raise UserError(f"The model {row.name} has no source.file; add it to its registry row.")
+        raise UserError(f"The model {model} has no source.file; add it to its registry row.")
     elif source.kind == "archive":
         fetched = fetch(source.file, downloads / source.file.name, checksums, mirror)
         file = source.member
-        if row.format == "saved_model":
+        if form == "saved_model":
             below = f"{file.rstrip('/')}/"
             if not unpack(fetched.path, folder, lambda member: member.startswith(below)):
-                raise UserError(f"{fetched.path} has no folder {file}; correct source.member of the model {row.name}.")
+                raise UserError(f"{fetched.path} has no folder {file}; correct source.member of the model {model}.")
         else:
             unpack(fetched.path, folder, [file])
     else:
-        fetched = fetch(source.file, folder / source.file.name, checksums, mirror)
+        fetched = fetch(source.file, downloads / source.file.name, checksums, mirror)
         file = source.file.name
+        link_or_copy(fetched.path, folder / file)
     return {"file": file, "sha256": fetched.sha256, "size": fetched.size, "origin": fetched.origin}

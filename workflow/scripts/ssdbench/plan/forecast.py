@@ -10,6 +10,7 @@ from ssdbench.catalog.dataset_tag import Tag
 from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.registry import SINGLE_IMAGES, DatasetRow, ModelRow
 from ssdbench.errors import UserError
+from ssdbench.plan import targets
 from ssdbench.plan.plan import Plan
 
 # val2017.zip: 815585330 bytes for 5000 images.
@@ -64,34 +65,34 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     fetched = [download for download in downloads if download is not None]
     open_cells = [cell for cell in plan.supported if not Path(plan.folder(cell), "run.json").exists()]
     images = {tag: plan.image_count(tag) for tag in plan.tags}
-    cards = {plan.card(cell): cell for cell in open_cells}
-    new_cards = [cell for card, cell in cards.items() if not Path(card).exists()]
-    single = {plan.card(cell) for cell in plan.supported}
-    batch_cards = [card for card in plan.cards if card not in single and not Path(card).exists()]
+    artifacts = {plan.artifact(cell): cell for cell in open_cells}
+    new_artifacts = [cell for folder, cell in artifacts.items() if not Path(folder).exists()]
+    single = {plan.artifact(cell) for cell in plan.supported}
+    of_batches = [folder for folder in targets.artifacts(plan) if folder not in single and not Path(folder).exists()]
     # A cell's run in shards leaves their files beside the merged ones, and each shard loads the model.
     shards = {tag: _shards(plan, tag) for tag in plan.tags}
     disk = (
         2 * sum(download.size or 0 for download in fetched)
         + (_BYTES_OF_ANNOTATIONS if any("annotations" in download.name for download in fetched) else 0)
-        + _BYTES_PER_ARTIFACT * (len(new_cards) + len(batch_cards))
+        + _BYTES_PER_ARTIFACT * (len(new_artifacts) + len(of_batches))
         + sum(
             (100 * _BYTES_PER_DETECTION * images[cell.dataset] + _BYTES_SEEN) * (2 if shards[cell.dataset] else 1)
             for cell in open_cells
         )
     )
-    parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_cards) + sum(
+    parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_artifacts) + sum(
         images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE)
         + (4 + 2 * shards[cell.dataset]) * _PER_JOB
         for cell in open_cells
     )
-    parallel += 2 * _PER_JOB * len(batch_cards)
+    parallel += 2 * _PER_JOB * len(of_batches)
     serial = sum(
         _ROUND_TIMES
         * max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image)
         + _ROUND_STARTS
         for cell in plan.supported
         for setting in plan.settings(cell)
-        for path in plan.rounds(cell, setting)
+        for path in targets.rounds(plan, cell, setting)
         if not Path(path).exists()
     )
     return Forecast(tuple(fetched), disk, shutil.disk_usage(Path.cwd()).free, parallel / cores + serial)
@@ -107,7 +108,7 @@ def _models(plan: Plan) -> list[str]:
 
 
 def _source(model: str) -> Path:
-    return Path("resources/models", model, "source", "source.json")
+    return Path(targets.source(model))
 
 
 def _model_download(row: ModelRow) -> Download | None:
@@ -130,11 +131,9 @@ def _dataset_downloads(plan: Plan) -> list[Download]:
         if not Path(plan.image_list(tag)).exists():
             download = _images_download(row, plan.config.tags[tag], plan.image_count(tag))
             downloads[download.name] = download
-        calibration = plan.calibration_list(row.name)
-        needs_calibration = any(
-            plan.calibration_of(cell) for cell in plan.supported if plan.dataset(cell.dataset).name == row.name
-        )
-        if needs_calibration and not Path(calibration).exists():
+        calibration = plan.calibration_id(row.name)
+        needs_calibration = calibration in map(plan.calibration_of, plan.supported)
+        if needs_calibration and not Path(plan.calibration_list(calibration)).exists():
             number = plan.config.calibration_images
             downloads[calibration] = Download(f"{number} calibration images for {row.name}", number * _BYTES_PER_IMAGE)
     return list(downloads.values())
