@@ -60,7 +60,9 @@ def test_without_annotations_nothing_is_measured_against_them_and_the_rest_is_ma
     (tmp_path / "a.json").write_text("{}")
     environment = {"COCO_IMG_PATH": str(tmp_path), "COCO_ANNO_PATH": str(tmp_path / "a.json")}
     with_truth = {Path(file).name for file in targets.records(plan_of({"dataset": "local"}, environment))}
-    without = {Path(file).name for file in targets.records(plan_of({"dataset": "local"}, {"COCO_IMG_PATH": str(tmp_path)}))}
+    without = {
+        Path(file).name for file in targets.records(plan_of({"dataset": "local"}, {"COCO_IMG_PATH": str(tmp_path)}))
+    }
     assert with_truth - without == {"metrics.json", "replicates.json", "parts.json"}
     assert {"detect.json", "parity.json", "diagnosis.json", "timing.json", "run.json"} <= without
 
