@@ -1,0 +1,74 @@
+"""What `make run` shows of a run: Snakemake's events, handed to the display. `--logger ssdbench` asks for it.
+
+Snakemake finds a logger by its name, so this folder has to have this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from ssdbench.jobs.run_display import Job, RunDisplay
+
+
+class LogHandler(LogHandlerBase):
+    """Shows one line of progress, a line for each thing worth knowing, and what went wrong."""
+
+    def __post_init__(self) -> None:
+        self._display = RunDisplay(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one of Snakemake's events or messages."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            jobs: Mapping[str, int] = record.stats  # type: ignore[attr-defined]
+            self._display.begin({rule: number for rule, number in jobs.items() if rule != "total"})
+        elif event == LogEvent.JOB_INFO:
+            job = Job(
+                record.rule_name,  # type: ignore[attr-defined]
+                dict(getattr(record, "wildcards", None) or {}),
+                tuple(map(Path, getattr(record, "output", None) or ())),
+                tuple(map(Path, getattr(record, "log", None) or ())),
+            )
+            self._display.start(record.jobid, job)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_FINISHED:
+            self._display.finish(record.job_id)  # type: ignore[attr-defined]
+        elif event == LogEvent.JOB_ERROR:
+            self._display.fail(record.jobid)  # type: ignore[attr-defined]
+        elif event == LogEvent.ERROR or (event is None and record.levelno >= logging.WARNING):
+            self._display.say(record.getMessage())
+
+    def close(self) -> None:
+        """End the line of progress."""
+        self._display.close()
+        super().close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """It takes the place of Snakemake's own output."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """Snakemake's own log file stays as it is."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """It chooses by itself what it shows."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        """It writes its own sentences."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """It shows no graph."""
+        return False
