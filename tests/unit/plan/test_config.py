@@ -116,3 +116,18 @@ def test_merge_is_what_snakemake_does_with_configfiles() -> None:
     base = yaml.safe_load("{a: {b: 1, c: [1, 2]}, d: [1]}")
     overlay = yaml.safe_load("{a: {c: [3]}, d: [2], e: 5}")
     assert merge(base, overlay) == {"a": {"b": 1, "c": [3]}, "d": [2], "e": 5}
+
+
+def test_numbers_inside_a_mapping_of_the_command_line_arrive_as_text_and_count_as_numbers() -> None:
+    """As `--config 'timing={"seconds": 1, "batches": [1, 4]}' 'nms={"score": "1e-8"}'` does."""
+    raw = {"timing": {"seconds": "1.5", "rounds": "2", "batches": ["1", "4"], "streams": "2"}, "nms": {"score": "1e-8"}}
+    config = load_config(raw, SCHEMA, {})
+    assert (config.timing.seconds, config.timing.rounds) == (1.5, 2)
+    assert (config.timing.batches, config.timing.streams) == ((1, 4), (2,))
+    assert config.nms["score"] == 1e-8
+
+
+@pytest.mark.parametrize("text", ["", "two", "nan", "inf", "1 2"])
+def test_other_text_in_place_of_a_number_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"timing\.seconds is "):
+        load_config({"timing": {"seconds": text}}, SCHEMA, {})

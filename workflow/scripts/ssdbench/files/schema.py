@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -61,6 +62,34 @@ def _sentence(fault: jsonschema.ValidationError) -> str:
             f"{key} is {fault.instance!r}, which is not of type {rule if isinstance(rule, str) else ' or '.join(rule)}."
         )
     return f"{key}: {fault.message}."
+
+
+def with_numbers(document: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None) -> Any:
+    """A copy of a document in which text stands for a number wherever the schema wants one and takes no text.
+
+    `snakemake --config 'timing={"seconds": 1}'` hands on what is inside a mapping as text.
+    """
+    known = schema.get("$defs", {}) if definitions is None else definitions
+    part = known[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if isinstance(document, Mapping):
+        parts = part.get("properties", {})
+        return {key: with_numbers(value, parts.get(key, {}), known) for key, value in document.items()}
+    if isinstance(document, list):
+        return [with_numbers(value, part.get("items", {}), known) for value in document]
+    kinds = part.get("type", [])
+    wants_number = not {"integer", "number"}.isdisjoint([kinds] if isinstance(kinds, str) else kinds)
+    return _number(document) if wants_number and isinstance(document, str) else document
+
+
+def _number(text: str) -> int | float | str:
+    """The number that a text is; the text if it is none."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text
 
 
 def with_defaults(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

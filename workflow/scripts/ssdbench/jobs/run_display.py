@@ -139,7 +139,7 @@ class RunDisplay:
             text += f", about {max(1, round(left / 60))} min left" + (f"; now {now}" if now else "")
         if self._bar is not None:
             self._bar.set_description_str(text[: self._bar.ncols or 110])
-        elif self._total and self._done / self._total >= self._next_line:
+        elif self._total and (self._done == self._total or self._done / self._total >= self._next_line):
             self._next_line = self._done / self._total + _STEP_OF_PLAIN_LINES
             self.say(text)
 

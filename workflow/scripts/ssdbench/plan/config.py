@@ -14,7 +14,7 @@ from ssdbench.catalog.dataset_tag import Tag, parse_tag, read_ids
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.errors import UserError
 from ssdbench.files.reading import read_yaml
-from ssdbench.files.schema import validate, with_defaults
+from ssdbench.files.schema import validate, with_defaults, with_numbers
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,10 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     Raises:
         UserError: a key or a value is wrong.
     """
-    validate(dict(raw), schema, "Configuration")
-    full = with_defaults(raw, read_yaml(schema))
+    rules = read_yaml(schema)
+    given = with_numbers(raw, rules)
+    validate(given, schema, "Configuration")
+    full = with_defaults(given, rules)
     published = tuple(CellName(**row) for row in full["published"])
     datasets = (full["dataset"],) if full["dataset"] else tuple(full["datasets"])
     matrix_is_empty = not all((datasets, full["models"], full["protocols"], full["frameworks"], full["precisions"]))
