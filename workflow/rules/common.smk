@@ -31,6 +31,7 @@ from ssdbench.plan.report_context import (
     run_context,
 )
 from ssdbench.plan.source_files import code_hash
+from ssdbench.report.summary.terminal_table import terminal_table
 
 IN_CONDA = snakemake_parts.uses_conda(workflow)
 try:
@@ -47,6 +48,7 @@ PROTOCOLS = str(ROOT / "workflow/resources/protocols.yaml")
 PUBLISHED = str(ROOT / "workflow/resources/published.yaml")
 SAMPLE_CALIBRATION = fill(paths.CALIBRATION, dataset="sample")
 ENVIRONMENT = "../../envs/ssdbench.yaml"
+RUN_LOCK = Path(".snakemake/run.lock")  # written when jobs begin
 
 
 # Before the first job.
@@ -55,7 +57,7 @@ ENVIRONMENT = "../../envs/ssdbench.yaml"
 def prepare_run():
     """What must hold before jobs start. A dry run does without it."""
     try:
-        hold_run_lock(Path(".snakemake"))
+        hold_run_lock(RUN_LOCK.parent)
         forecast(PLAN).check_disk()
         if snakemake_parts.resource_limit(workflow, "slots") != 100:
             raise UserError(
@@ -66,8 +68,19 @@ def prepare_run():
         raise WorkflowError(str(error)) from None
 
 
+def last_words():
+    """The last words of a run: the results that it made as tables, and where the reports lie."""
+    begun = RUN_LOCK.stat().st_mtime
+    summaries = [Path(file) for file in targets.summaries(PLAN)]
+    made = [
+        file for file in summaries if file.is_file() and file.stat().st_mtime > begun
+    ]
+    tables = "\n\n".join(terminal_table(read_json(file)) for file in made)
+    return "\n\n".join(filter(None, [tables, where_reports_lie()]))
+
+
 def where_reports_lie():
-    """The last words of a run: its reports."""
+    """The reports that are there."""
     pages = [page for page in targets.pages(PLAN) if Path(page).exists()]
     return "\n".join(f"Report: {page}" for page in pages) or (
         "No report yet. For one over what exists: snakemake report --config absent=failed"

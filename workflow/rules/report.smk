@@ -121,7 +121,7 @@ rule build_published_report:
 rule check_cells:
     input:
         pages=targets.pages(PLAN),
-        summaries=expand(PATHS.of_tag("summary.json"), tag=PLAN.tags),
+        summaries=targets.summaries(PLAN),
     output:
         touch(PATHS.all_cells_ok),
     log:

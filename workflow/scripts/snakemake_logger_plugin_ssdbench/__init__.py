@@ -42,6 +42,8 @@ class LogHandler(LogHandlerBase):
             self._display.fail(record.jobid)  # type: ignore[attr-defined]
         elif event == LogEvent.ERROR or (event is None and record.levelno >= logging.WARNING):
             self._display.say(record.getMessage())
+        elif event is None and record.getMessage().startswith("Nothing to be done"):
+            self._display.say("Nothing to be done: all results are there and up to date.")
 
     def close(self) -> None:
         """End the line of progress."""

@@ -75,6 +75,11 @@ def products(plan: Plan) -> list[str]:
     ]
 
 
+def summaries(plan: Plan) -> list[str]:
+    """The summary of each tag."""
+    return [fill(plan.paths.of_tag("summary.json"), tag=tag) for tag in plan.tags]
+
+
 def pages(plan: Plan) -> list[str]:
     """The report of each tag, and the published report where there are published rows."""
     of_published = [plan.paths.of_published("index.html")] if plan.config.published else []
