@@ -149,7 +149,10 @@ def test_the_example_of_a_local_model_is_found_from_the_working_folder(
     found = load_registry([mine / "models.yaml"], REGISTRY_SCHEMA)
     for name in models:
         folder = Path("resources/models", name, "source")
-        source = fetch_source(found.model(name), folder, Path("downloads"), Checksums(Path("checksums.yaml")), None)
+        row = found.model(name)
+        source = fetch_source(
+            row.name, row.format, row.source, folder, Path("downloads"), Checksums(Path("checksums.yaml")), None
+        )
         assert (folder / source["file"]).is_file(), source["file"]
 
 
