@@ -20,6 +20,9 @@ from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
 from ssdbench.files.reading import read_yaml
 from ssdbench.files.schema import validate
+from ssdbench.plan import paths
+from ssdbench.report.summary.build_summary import COLUMNS
+from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS
 from support.documents import PAGES, blocks, flat, page, rows, section, words, yaml_block
 
 SCHEMAS = ROOT / "workflow" / "schemas"
@@ -154,6 +157,22 @@ def test_the_example_of_a_local_model_is_found_from_the_working_folder(
             row.name, row.format, row.source, folder, Path("downloads"), Checksums(Path("checksums.yaml")), None
         )
         assert (folder / source["file"]).is_file(), source["file"]
+
+
+def test_every_column_of_the_tables_is_explained() -> None:
+    text = section(page("docs/files.md"), "Columns of summary.csv")
+    stated = {word for row in rows(text, "column") for word in words(row[0])}
+    assert stated == set(COLUMNS)
+    assert set(SWEEP_COLUMNS) <= stated | set(words(text))
+
+
+def test_the_folders_of_resources_are_those_of_the_paths() -> None:
+    stated = {word for row in rows(page("docs/files.md"), "path") for word in words(row[0])}
+    names = {"dataset": "<name>", "model": "<model>", "tag": "<tag>", "kind": "<graph kind>"}
+    names |= {"framework": "<framework>", "precision": "<precision>", "calibration": "<id>"}
+    patterns = [paths.CHECKSUMS, paths.DOWNLOADS, paths.SOURCE, paths.ARTIFACT, paths.ANNOTATIONS, paths.TAG_IMAGES]
+    for path in (pattern.format(**names) for pattern in patterns):
+        assert any(path.startswith(word.rstrip("/")) for word in stated if word.startswith("resources/")), path
 
 
 def test_every_profile_is_explained() -> None:
