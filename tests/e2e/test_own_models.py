@@ -1,19 +1,17 @@
-"""The README's own example of a user's models, run as it stands there."""
+"""The example of a user's models in docs/add-a-model.md, run as it stands there."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from conftest import ROOT
 from e2e.conftest import QUICK
 from ssdbench.catalog.registry import ModelRow, Source
 from ssdbench.conversion.load_graph import load_graph
+from support.documents import yaml_block
 from support.own_models import write_anchors, write_onnx
 from support.project import Project
 
@@ -21,19 +19,12 @@ pytestmark = pytest.mark.slow
 MODEL = "ssdlite_mobilenet_v2"
 
 
-def block(first_line: str) -> dict[str, Any]:
-    """The README's YAML block that begins with this line."""
-    (text,) = re.findall(rf"```yaml\n({re.escape(first_line)}.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    loaded: dict[str, Any] = yaml.safe_load(text)
-    return loaded
-
-
 def artifact(project: Project, kind: str, framework: str, file: str) -> Path:
     return project.folder / f"resources/models/{MODEL}/artifacts/{kind}/{framework}/fp32/{file}"
 
 
-def test_the_readme_s_models_run_and_find_what_their_weights_find(project: Project) -> None:
-    registry, run = block("# mine/models.yaml"), block("# mine/run.yaml")
+def test_the_models_of_the_page_run_and_find_what_their_weights_find(project: Project) -> None:
+    registry, run = (yaml_block("docs/add-a-model.md", f"# mine/{name}.yaml") for name in ("models", "run"))
     mine = project.folder / "mine"
     mine.mkdir()
     (mine / "models.yaml").write_text(yaml.safe_dump(registry))

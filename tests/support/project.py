@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "Makefile", "config.yaml", "workflow", "profiles", "presets", "envs", "bench")
+PARTS = ("Snakefile", "Makefile", "config.yaml", "pyproject.toml", "workflow", "profiles", "presets", "envs", "bench")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from ssdbench.machine.project_version import project_version
 from ssdbench.report.run_record import collect_run, collect_what_is_there
+from ssdbench.report.summary.environment import describe_environment
 
 GIVEN = {
     "cell": {"dataset": "d", "model": "m", "protocol": "heads", "framework": "tflite", "precision": "fp32"},
@@ -62,6 +64,13 @@ def without_time(record: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_whole_cell_is_collected_as_ever(files: dict[str, str]) -> None:
     assert without_time(collected(files)) == without_time(collect_run(files, GIVEN))
+
+
+def test_the_record_and_the_report_state_the_version_of_the_project(files: dict[str, str]) -> None:
+    run = collect_run(files, GIVEN)
+    assert run["provenance"]["ssdbench"] == project_version()
+    (facts,) = [part["facts"] for part in describe_environment({"cell": run}) if part["title"] == "Provenance"]
+    assert {"key": "ssdbench", "values": [{"text": project_version(), "cells": []}]} in facts
 
 
 @pytest.mark.parametrize("step", ["card", "detect", "metrics", "timing"])

@@ -230,6 +230,11 @@ def test_what_differs_stands_next_to_each_other() -> None:
     assert "efefefefefef…" in page and "ef" * 32 not in page
 
 
+def test_another_version_of_the_project_is_a_difference() -> None:
+    a, b = (altered(make_cell(), "provenance", ssdbench=version) for version in ("0.1.0", "0.2.0"))
+    assert facts_of(a, b) == {"Packages that scored: ssdbench": ("0.1.0", "0.2.0")}
+
+
 def test_images_that_lie_elsewhere_are_the_same_images() -> None:
     assert facts_of(make_cell(), altered(make_cell(), "provenance", images_sha256="another path")) == {}
 

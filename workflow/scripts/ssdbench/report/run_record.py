@@ -15,6 +15,7 @@ from ssdbench.files.hashing import sha256_file
 from ssdbench.files.reading import read_json
 from ssdbench.jobs.steps import log_tail
 from ssdbench.machine.host import host_facts, package_versions
+from ssdbench.machine.project_version import project_version
 from ssdbench.timing.combine_rounds import combine_rounds
 
 # What a cell measures, in the order in which its first failure is looked for, and what is said of that besides: a
@@ -102,6 +103,7 @@ def _assembled(
         "comparison": comparison,
         "expected": asdict(expected) if expected else None,
         "provenance": {
+            "ssdbench": project_version(),
             "model_sha256": parts["card"].get("source_sha256", ""),
             "artifact_sha256": parts["card"].get("sha256", ""),
             "images_sha256": sha256_file(image_list) if images else "",

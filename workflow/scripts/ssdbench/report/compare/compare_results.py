@@ -286,7 +286,7 @@ def _recorded(cell: Measured) -> dict[str, dict[str, str]]:
     return {
         "Packages that ran": _facts(timing.get("versions"), detect.get("versions")),
         "Packages that converted": _facts(card.get("versions")),
-        "Packages that scored": _facts(provenance.get("versions")),
+        "Packages that scored": _facts({"ssdbench": provenance.get("ssdbench")}, provenance.get("versions")),
         "Machine that timed": _facts(timing.get("host")),
         "Machine that detected": _facts(detect.get("host")),
         "Runtime": _facts(timing.get("runtime")),
