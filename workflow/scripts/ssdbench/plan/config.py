@@ -50,7 +50,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Rule:
+class VerdictRule:
     """When a cell counts as kept: the share of the reference's AP, and the bootstrap's replicates and seed."""
 
     share: float
@@ -72,7 +72,7 @@ class Config:
     calibration_seed: int
     nms: Mapping[str, float]
     timing: Timing
-    verdict: Rule
+    verdict: VerdictRule
     published: tuple[CellName, ...]
     local: LocalPaths
     id_files: Mapping[str, tuple[int, ...]]
@@ -128,7 +128,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         calibration_seed=full["calibration"]["seed"],
         nms=full["nms"],
         timing=_timing(full["timing"]),
-        verdict=Rule(**full["verdict"]),
+        verdict=VerdictRule(**full["verdict"]),
         published=published,
         local=_local_paths(full["local"], environment),
         id_files=_id_files(full["id_files"]),

@@ -11,7 +11,7 @@ from ssdbench.plan.matrix import Cell
 from ssdbench.plan.plan import Plan
 
 
-def settings_of(plan: Plan, name: CellName) -> dict[str, Any]:
+def configuration_of(plan: Plan, name: CellName) -> dict[str, Any]:
     """The parts of the configuration that bear on a cell, as plain data for its provenance."""
     uses_nms = protocol(name.protocol).graph_kind == "heads"
     return {
@@ -28,7 +28,7 @@ def run_context(plan: Plan, cell: CellName) -> dict[str, Any]:
     """What the record of a cell, run.json, takes from the configuration."""
     return {
         "cell": dict(vars(cell)),
-        "config": settings_of(plan, cell),
+        "config": configuration_of(plan, cell),
         "expected": plan.expected_fields(cell),
         "reference": plan.config.reference,
         "share": plan.config.verdict.share,
