@@ -74,6 +74,8 @@ clean:  ## remove results, logs and everything fetched or converted; keeps the v
 	rm -rf results resources logs .snakemake
 
 .venv/bin/python:
+	@case "$$PWD" in *[!A-Za-z0-9@%+=:,./_-]*) echo "The path of this folder, $$PWD, has a space or another character that" \
+	  "a shell reads, which Snakemake cannot cope with. Move the project to a folder whose path has none." >&2; exit 1;; esac
 	@for python in $(PYTHONS); do \
 	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
 	  then $$python -m venv .venv && exit 0; fi; \

@@ -30,6 +30,14 @@ def test_without_a_python_that_fits_nothing_is_made_and_a_sentence_says_so(tmp_p
     assert not (tmp_path / ".venv").exists()
 
 
+def test_a_folder_with_a_space_in_its_path_is_refused_before_anything_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "my project").mkdir()
+    done = make(tmp_path / "my project", "run")
+    assert done.returncode != 0
+    assert "has a space or another character" in done.stderr
+    assert not (tmp_path / "my project/.venv").exists()
+
+
 def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
     done = make(tmp_path)
     assert done.returncode == 0

@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -57,6 +58,7 @@ RUN_LOCK = Path(".snakemake/run.lock")  # written when jobs begin
 def prepare_run():
     """What must hold before jobs start. A dry run does without it."""
     try:
+        check_python_path()
         hold_run_lock(RUN_LOCK.parent)
         forecast(PLAN).check_disk()
         if snakemake_parts.resource_limit(workflow, "slots") != 100:
@@ -66,6 +68,15 @@ def prepare_run():
             )
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def check_python_path():
+    """Snakemake hands the path of Python to a shell as it is."""
+    if not IN_CONDA and shlex.quote(sys.executable) != sys.executable:
+        raise UserError(
+            f"Snakemake cannot start jobs with the Python at {sys.executable!r}: its path has a space or another "
+            "character that a shell reads. Move the project to a folder whose path has none."
+        )
 
 
 def last_words():
