@@ -19,7 +19,7 @@ OPTIONS := $(CONFIGFILE) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) 
 RUN := $(BIN)/python workflow/scripts/run_workflow.py $(OPTIONS)
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 
-.PHONY: help run plan retry compare bench test test-quick soak lint lock clean
+.PHONY: help run plan retry compare bench test test-full test-quick soak lint lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -42,16 +42,19 @@ compare: .venv/run.stamp  ## set two result folders side by side: make compare A
 bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 20 min, nothing else running)
 	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
 
-TESTS := $(BIN)/python -m pytest
-# A file's tests share what it has run, so files and not tests go to the two workers.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+TESTS := $(BIN)/python -m pytest --durations=25 --durations-min=1
+# A file's tests share what it has run, so files and not tests go to the two workers; the longest come first.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-test: test-quick  ## every test, the whole workflow on real images included (35 to 65 min)
-	$(TESTS) -m "slow and not alone" $(SIDE_BY_SIDE)
+test: .venv/test.stamp lint  ## linters and tests, the default matrix included (about 10 min on 2 cores)
+	$(TESTS) -m "not full and not alone" $(SIDE_BY_SIDE)
+
+test-full: .venv/test.stamp  ## what `make test` leaves out: cluster, kills, published rows, memory, fuzzing (about 25 min)
+	$(TESTS) -m "full and not alone" $(SIDE_BY_SIDE)
 	$(TESTS) -m alone
 
-test-quick: .venv/test.stamp lint  ## the tests that take seconds (2 to 3 min)
-	$(TESTS) -m "not slow" $(SIDE_BY_SIDE)
+test-quick: .venv/test.stamp lint  ## linters and unit tests (2 to 3 min)
+	$(TESTS) -m "not slow and not full and not alone" $(SIDE_BY_SIDE)
 
 soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what became of them (about 40 min, needs root)
 	$(BIN)/python tests/soak.py $(ARGS)

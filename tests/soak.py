@@ -36,7 +36,7 @@ from ssdbench.errors import UserError  # noqa: E402
 from ssdbench.fetch.checksums import Checksums  # noqa: E402
 from ssdbench.fetch.download import Patience, fetch  # noqa: E402
 from ssdbench.machine.host import host_facts  # noqa: E402
-from support.bad_models import BAD_MODELS, SOON, with_bad_cell, write_bad_model  # noqa: E402
+from support.bad_models import BAD_MODELS, SOON, with_bad_cells, write_bad_model  # noqa: E402
 from support.faults import VICTIMS, Chain, Run, Sound, accuracy_results  # noqa: E402
 from support.project import Project  # noqa: E402
 from support.server import Fault, FileServer  # noqa: E402
@@ -163,7 +163,7 @@ def bad_runtime(lane: Lane, rng: random.Random, count: int) -> list[Result]:
     what, framework = BAD_MODELS[name]
     write_registry(lane.project, {"bad": write_bad_model(name, lane.project.folder / "mine")}, "bad.yaml")
     lane.forget("results", "resources/models/bad")
-    code, output = lane.run(with_bad_cell(framework), *SOON)
+    code, output = lane.run(with_bad_cells({"bad": framework}), *SOON)
     rows = lane.project.summary("local") if (lane.project.folder / "results/local/summary.csv").exists() else {}
     bad = rows.pop(("bad", "graph", framework, "fp32"), {})
     lane.forget("results/local/bad")

@@ -11,7 +11,7 @@ import pytest
 
 from support.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 
 def test_every_part_is_measured_and_what_must_be_equal_is(project: Project) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.faults import VICTIMS, Chain, Run, Sound, Watcher, accuracy_results
 from support.tiny_project import CONFIG, tiny_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 SEED = 20261124
 
 

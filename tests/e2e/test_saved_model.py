@@ -16,7 +16,7 @@ from support.project import Project
 from support.server import FileServer
 from support.tf2_detector import detector_of, write_targz
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 ZOO = "ssd_mobilenet_v2_320x320_coco17_tpu-8"
 BASE = "ssdlite_mobilenet_v2"
 

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import CocoSample
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.outputs import Heads
 from ssdbench.conversion.artifact import open_artifact
@@ -32,9 +31,9 @@ SWEEP: dict[str, Any] = {
 }
 
 
-def real_images(coco_sample: CocoSample, count: int) -> list[UInt8]:
-    """Pixels uint8 RGB [300, 300, 3] of real photographs."""
-    files = sorted(coco_sample.images.glob("*.jpg"))[:count]
+def scenes(project: Project, count: int) -> list[UInt8]:
+    """Pixels uint8 RGB [300, 300, 3] of the sample's scenes."""
+    files = sorted((project.folder / "resources/datasets/sample/images").iterdir())[:count]
     resized = (cv2.resize(cv2.imread(str(file)), (300, 300)) for file in files)
     return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in resized]
 
@@ -48,10 +47,10 @@ def single_card(project: Project, framework: str, precision: str) -> Path:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_tflite_artifact_of_a_batch_gives_exactly_what_the_one_of_single_images_gives(
-    precision: str, project: Project, coco_sample: CocoSample, tmp_path: Path
+    precision: str, project: Project, tmp_path: Path
 ) -> None:
     card = single_card(project, "tflite", precision)
-    pixels = real_images(coco_sample, 10)  # two and a half batches
+    pixels = scenes(project, 10)  # two and a half batches
     single = Single(*open_artifact(card))
     made = with_batch(single, 4, pixels[:2], tmp_path)
     assert (made["batch"], made["input"]["shape"]) == (4, [4, 300, 300, 3])
@@ -61,11 +60,9 @@ def test_a_tflite_artifact_of_a_batch_gives_exactly_what_the_one_of_single_image
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_an_onnx_artifact_gives_a_batch_what_its_images_get(
-    precision: str, project: Project, coco_sample: CocoSample
-) -> None:
+def test_an_onnx_artifact_gives_a_batch_what_its_images_get(precision: str, project: Project) -> None:
     card = single_card(project, "onnxruntime", precision)
-    pixels = real_images(coco_sample, 8)
+    pixels = scenes(project, 8)
     session = open_session("onnxruntime", open_artifact(card)[1], 1)
     same_batches(run_all(session, pixels), run_all(session, pixels, batch=4), exactly=False)
 

@@ -7,7 +7,6 @@ replaced by worse ones, and the workflow is run again.
 from __future__ import annotations
 
 import json
-import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -41,8 +40,9 @@ from ssdbench.machine.host import host_facts, int8_saturates
 from ssdbench.runtimes import open_session
 from support.project import Project
 from support.rule_script import run_rule_script
+from support.shared_run import copy_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 MODEL = "ssdlite_mobilenet_v2"
 CELLS = f"results/local/{MODEL}/heads"
 NMS = {"score": 1e-8, "iou": 0.6, "max": 100}
@@ -50,11 +50,9 @@ REFERENCE, TFLITE, ONNX = "tensorflow/fp32", "tflite/fp32", "onnxruntime/fp32"
 
 
 @pytest.fixture(scope="module")
-def healthy(project: Project, environment: dict[str, str]) -> Project:
+def healthy(local_project: Project) -> Project:
     """The default matrix has run on the real images."""
-    done = project.run(config=LOCAL, environment=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    return local_project
 
 
 @dataclass(frozen=True)
@@ -116,14 +114,14 @@ def perturbed(project: Project, share: float) -> bytes:
     return data
 
 
-def per_tensor(project: Project, sample: CocoSample) -> bytes:
+def per_tensor(project: Project, calibration: Path) -> bytes:
     """The int8 model as it is made, but with one scale for each weight tensor instead of one per channel."""
     import onnx
     import onnxruntime.quantization as quantisation
 
     from ssdbench.conversion.to_onnx import to_int8
 
-    files = sorted(sample.calibration.iterdir())
+    files = sorted(calibration.iterdir())
     pixels = [resize_image(cv2.imread(str(file)), 300, "rgb") for file in files]
     as_made = quantisation.quantize_static
     with patch.object(quantisation, "quantize_static", lambda *a, **k: as_made(*a, **{**k, "per_channel": False})):
@@ -167,18 +165,17 @@ WORSE = {
 
 @pytest.fixture(scope="module")
 def worse(
-    healthy: Project, environment: dict[str, str], coco_sample: CocoSample, tmp_path_factory: pytest.TempPathFactory
+    healthy: Project, environment: dict[str, str], coco_calibration: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """A copy of the run with six cells made worse, each in its way, and all that follows from them."""
-    copy = Project(tmp_path_factory.mktemp("worse") / "project")
-    shutil.copytree(healthy.folder, copy.folder, symlinks=True)
+    copy = copy_of(healthy, tmp_path_factory.mktemp("worse") / "project")
     made = {
         "BGR": lambda: outcome(copy, TFLITE, order="bgr"),
         "class ids shifted": lambda: changed(copy, "tflite/fp16", class_ids_off_by_one),
         "ten detections": lambda: changed(copy, "tflite/int8", ten_an_image),
         "weights perturbed": lambda: outcome(copy, ONNX, model=perturbed(copy, 0.05)),
         "threshold 0.3": lambda: changed(copy, "onnxruntime/fp16", over_threshold),
-        "per-tensor int8": lambda: outcome(copy, ONNX, model=per_tensor(copy, coco_sample)),
+        "per-tensor int8": lambda: outcome(copy, ONNX, model=per_tensor(copy, coco_calibration)),
     }
     for cell, (way, _, _) in WORSE.items():
         one = made[way]()

@@ -33,10 +33,11 @@ def write_bad_model(name: str, folder: Path) -> dict[str, Any]:
 SOON = ("--set-resources", "convert_model:runtime=1")
 
 
-def with_bad_cell(framework: str) -> dict[str, Any]:
-    """The tiny matrix with one cell more, of the model `bad` of mine/bad.yaml."""
-    cell = {"dataset": "local", "model": "bad", "protocol": "graph", "framework": framework, "precision": "fp32"}
-    return {**CONFIG, "registries": [*CONFIG["registries"], "mine/bad.yaml"], "published": [cell]}
+def with_bad_cells(models: dict[str, str]) -> dict[str, Any]:
+    """The tiny matrix with a cell more for each of these models (name: framework) of mine/bad.yaml."""
+    cell = {"dataset": "local", "protocol": "graph", "precision": "fp32"}
+    cells = [{**cell, "model": model, "framework": framework} for model, framework in models.items()]
+    return {**CONFIG, "registries": [*CONFIG["registries"], "mine/bad.yaml"], "published": cells}
 
 
 def _bad_onnx(name: str) -> bytes:

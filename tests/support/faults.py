@@ -121,7 +121,7 @@ class Run:
     """Snakemake in a working copy, started as a user would and not waited for."""
 
     def __init__(self, project: Project, config: dict[str, Any], *arguments: str) -> None:
-        self._project = project
+        self.project = project
         file = project.folder / "test_config.yaml"
         file.write_text(yaml.safe_dump(config))
         self._log = project.folder / "run.log"

@@ -18,21 +18,17 @@ from support.project import ROOT
 
 CHECKPOINT = "ssd_mobilenet_v2_coco_2018_03_29"
 HOST = "s3.amazonaws.com/images.cocodataset.org"
-STEP = 1_000_000  # between the ids of an image and of its copies
 
 
 def build_server(folder: Path, images: Path, annotations: Path, calibration: Path, weights: Path) -> Path:
-    """Lay out the servers below `folder`, host by host; return an overlay registry with the right checksums.
-
-    Each image stands there eight times under other ids, so that there are the 1000 that the published rows take.
-    """
+    """Lay out the servers below `folder`, host by host; return an overlay registry with the right checksums."""
     host = folder / HOST
     host.mkdir(parents=True)
     _images(host / "val2014", images, annotations)
     archive = host / "annotations" / "annotations_trainval2014.zip"
     archive.parent.mkdir()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
-        opened.writestr("annotations/instances_val2014.json", json.dumps(_copies(annotations, 8)))
+        opened.writestr("annotations/instances_val2014.json", json.dumps(_dataset(annotations)))
         opened.writestr("annotations/captions_val2014.json", "{}")
     shutil.copytree(calibration, host / "train2017")
     names = sorted(path.name for path in calibration.iterdir())
@@ -57,21 +53,14 @@ def _overlay(folder: Path, archive: Path, checkpoint: Path) -> Path:
 def _images(folder: Path, images: Path, annotations: Path) -> None:
     originals = shutil.copytree(images, folder.with_name("originals"))
     folder.mkdir()
-    for image in _copies(annotations, 8)["images"]:
-        os.link(originals / f"{image['id'] % STEP:012d}.jpg", folder / image["file_name"])
+    for image in _dataset(annotations)["images"]:
+        os.link(originals / f"{image['id']:012d}.jpg", folder / image["file_name"])
 
 
-def _copies(annotations: Path, number: int) -> dict[str, Any]:
-    document = json.loads(annotations.read_text())
-    images = [
-        {**image, "id": image["id"] + copy * STEP, "file_name": f"COCO_val2014_{image['id'] + copy * STEP:012d}.jpg"}
-        for copy in range(number)
-        for image in document["images"]
-    ]
-    random.Random(0).shuffle(images)
-    rows = [
-        {**row, "image_id": row["image_id"] + copy * STEP} for copy in range(number) for row in document["annotations"]
-    ]
-    for number, row in enumerate(rows, start=1):
-        row["id"] = number
-    return {**document, "images": images, "annotations": rows}
+def _dataset(annotations: Path) -> dict[str, Any]:
+    """The annotations with val2014's file names, their images in random order."""
+    document: dict[str, Any] = json.loads(annotations.read_text())
+    for image in document["images"]:
+        image["file_name"] = f"COCO_val2014_{image['id']:012d}.jpg"
+    random.Random(0).shuffle(document["images"])
+    return document

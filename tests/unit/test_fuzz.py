@@ -37,6 +37,8 @@ from ssdbench.plan.targets import products
 from support.tiny_detector import tiny_graph_def, write_tfjs
 from support.trees import content
 
+pytestmark = pytest.mark.full
+
 SCHEMAS = ROOT / "workflow/schemas"
 CONFIG_SCHEMA = read_yaml(SCHEMAS / "config.schema.yaml")
 REGISTRY = read_yaml(ROOT / "workflow/resources/registry.yaml")

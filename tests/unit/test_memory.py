@@ -8,7 +8,7 @@ import pytest
 
 from support.large_steps import peaks
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 FULL, LIMIT = 100_000, 8e9
 SMALL, LARGE = 1000, 3000

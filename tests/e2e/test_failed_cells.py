@@ -1,0 +1,90 @@
+"""A cell that fails leaves the others alone, says why, and is the only one that a retry makes again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.bad_models import BAD_MODELS, SOON, with_bad_cells, write_bad_model
+from support.faults import Run
+from support.project import Project
+from support.shared_run import copy_of
+from support.tiny_project import CONFIG, row, write_registry
+
+pytestmark = pytest.mark.slow
+
+WORDS = {
+    "nan": "NaN",
+    "memory": "cannot be run|llocate|memory",
+    "hang": "took longer than its limit of 54 s",
+    "crash": "killed by signal 11",
+    "broken": "model.onnx",
+}
+
+
+@pytest.fixture(scope="module")
+def failed(tiny_run: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The tiny matrix with five cells more: four of bad model files, and one of a file that is not a model."""
+    project = copy_of(tiny_run, tmp_path_factory.mktemp("failed") / "project")
+    models = {f"bad_{name}": write_bad_model(name, project.folder / "mine") for name in BAD_MODELS}
+    (project.folder / "mine/broken.onnx").write_bytes(b"not a model")
+    models["bad_broken"] = {**row("broken.onnx", "onnx", 32), "given": ["graph", "fp32"]}
+    write_registry(project, models, "bad.yaml")
+    run = Run(project, with_bad_cells(frameworks()), *SOON)
+    assert run.wait() == 1
+    yield run
+
+
+def frameworks() -> dict[str, str]:
+    """The framework of each bad model."""
+    return {**{f"bad_{name}": framework for name, (_, framework) in BAD_MODELS.items()}, "bad_broken": "onnxruntime"}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_bad_model_fails_its_cell_alone(failed: Run, name: str) -> None:
+    project, framework = failed.project, frameworks()[f"bad_{name}"]
+    rows = project.summary("local")
+    bad = rows[f"bad_{name}", "graph", framework, "fp32"]
+    assert bad["status"] == "failed"
+    assert re.search(WORDS[name], bad["reason"]), bad["reason"]
+    assert bad["AP"] == ""
+    assert (project.folder / bad["log"]).is_file()
+    record = project.json(f"results/local/bad_{name}/graph/{framework}/fp32/run.json")
+    assert record["log_tail"], "the end of the log stands in the record"
+
+
+def test_the_other_cells_and_the_pages_are_made_and_the_run_says_how_many_failed(failed: Run) -> None:
+    assert f"{len(WORDS)} of the cells failed" in failed.output
+    rows = failed.project.summary("local")
+    assert {row["status"] for name, row in rows.items() if name[0] == "tiny"} == {"ok"}
+    for page in ("results/local/report/index.html", "results/published/index.html"):
+        assert "failed" in (failed.project.folder / page).read_text()
+
+
+def test_a_retry_makes_the_failed_cells_anew_and_no_other(failed: Run) -> None:
+    project = failed.project
+    said = project.script("forget_failed.py", "--configfile", "test_config.yaml")
+    assert all(name in said.stdout for name in frameworks())
+    assert "/tiny/" not in said.stdout
+    jobs = project.dry_run(config=with_bad_cells(frameworks()))
+    assert jobs["convert_model"] == jobs["detect_objects"] == jobs["time_inference"] == len(WORDS)
+
+
+def test_a_swapped_model_file_fails_the_cell_and_a_retry_makes_it_anew(tiny_run: Project, tmp_path: Path) -> None:
+    project = copy_of(tiny_run, tmp_path / "project")
+    folder = project.folder / "resources/models/tiny/artifacts/heads/tflite/fp32"
+    changed = (folder / "model.tflite").read_bytes()[:-16] + bytes(16)
+    (folder / "model.tflite").unlink()  # the copy's own name of a file that others read
+    (folder / "model.tflite").write_bytes(changed)
+    said = project.script("forget_failed.py", "--configfile", "test_config.yaml", "--dry-run")
+    assert "resources/models/tiny/artifacts/heads/tflite/fp32/card.json" in said.stdout
+    assert (folder / "card.json").is_file()
+    config = {**CONFIG, "results_dir": "results_swapped", "frameworks": ["tflite"]}
+    assert project.run(config=config).returncode == 1
+    (cell,) = project.summary("local", "results_swapped").values()
+    assert "is not the one that its card.json describes" in cell["reason"]
+    project.script("forget_failed.py", "--configfile", "test_config.yaml")
+    assert project.run("detections", config=config).returncode == 0
