@@ -12,7 +12,6 @@ import pytest
 from conftest import CocoSample
 from support.project import Project
 from support.shared_run import copy_of, shared_run
-from support.tiny_project import CONFIG, tiny_project
 
 # Short rounds: these tests look at what is measured and not at how long it takes.
 QUICK: dict[str, Any] = {"timing": {"rounds": 1, "seconds": 0.1, "patience": 1}}
@@ -41,19 +40,6 @@ def run_default(folder: Path) -> Project:
 def default_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A working copy in which the default matrix has been run: to be read, not changed."""
     return shared_run(tmp_path_factory, "default", run_default)
-
-
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A working copy in which a tiny detector's cells have been run: to be read, not changed."""
-
-    def run_tiny(folder: Path) -> Project:
-        project = tiny_project(folder)
-        done = project.run(config=CONFIG)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return project
-
-    return shared_run(tmp_path_factory, "tiny", run_tiny)
 
 
 @pytest.fixture(scope="session")
