@@ -104,6 +104,7 @@ class _FromWorkers:
         self._config.stash[DESELECTED] = Counter(getattr(node, "workeroutput", {}).get("deselected", {}))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """List what was left out, a line each, with the command that brings it."""
     skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]

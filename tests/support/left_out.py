@@ -12,7 +12,7 @@ import pytest
 BRING = " To run: "
 # What a marker leaves out, and the command that runs it; the first that fits counts.
 MARKED = {
-    "full": ("a cluster, kills, published rows, memory or fuzzing", "make test-full"),
+    "full": ("a cluster, kills, real images, published rows, memory or fuzzing", "make test-full"),
     "alone": ("the machine to itself", "make test-full"),
     "slow": ("conversions or whole runs", "make test"),
 }

@@ -41,7 +41,7 @@ def test_a_folder_with_a_space_in_its_path_is_refused_before_anything_is_install
 def test_make_alone_lists_the_targets(tmp_path: Path) -> None:
     done = make(tmp_path)
     assert done.returncode == 0
-    for target in ("run", "plan", "retry", "test", "test-quick", "clean"):
+    for target in ("run", "plan", "retry", "test", "test-full", "test-quick", "clean"):
         assert f"\n{target} " in "\n" + done.stdout
 
 

@@ -326,7 +326,7 @@ def test_a_disk_that_fills_up_is_one_sentence(server: FileServer, destination: P
     assert said.startswith(f"{destination} cannot be written: the disk is full.")
 
 
-@pytest.mark.skipif(not can_mount(), reason="a small disk is mounted, which takes root")
+@pytest.mark.skipif(not can_mount(), reason="only root can mount a small disk. To run: make test as root")
 def test_a_small_disk_is_one_sentence_and_with_room_the_download_goes_on(
     server: FileServer, destination: Path, checksums: Checksums, monkeypatch: pytest.MonkeyPatch
 ) -> None:
