@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from support.left_behind import own_temporary_folder, processes_left
 from support.left_out import deselected_by_marker, leave_out, listing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,16 @@ def coco_files() -> tuple[CocoSample, Path]:
     data = ROOT.parent / "shared" / "data"
     sample = data / "coco_val2017_sample"
     return CocoSample(sample / "images", sample / "instances.json"), data / "coco_train2017_calibration" / "images"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Temporary files of tests and of what they start go with the session's folder, and no process outlives them."""
+    folder = tmp_path_factory.mktemp("tmp")
+    with own_temporary_folder(folder):
+        yield
+        left = processes_left(folder)
+    assert not left, "tests left these processes behind:\n" + "\n".join(left)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from support.documents import yaml_block
 from support.own_models import write_anchors, write_onnx
 from support.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 MODEL = "ssdlite_mobilenet_v2"
 
 

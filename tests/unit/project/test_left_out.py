@@ -11,10 +11,10 @@ from support.left_out import leave_out, listing
 
 def test_a_missing_program_leaves_a_test_out_and_fails_it_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no browser on PATH.*apt-get install browser"):
+    with pytest.raises(pytest.skip.Exception, match=r"no browser on PATH.*apt-get install browser"):
         leave_out("no browser on PATH", "apt-get install browser")
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="no browser on PATH.*apt-get install browser"):
+    with pytest.raises(pytest.fail.Exception, match=r"no browser on PATH.*apt-get install browser"):
         leave_out("no browser on PATH", "apt-get install browser")
     with pytest.raises(pytest.skip.Exception):
         leave_out("no images", "fetch them", even_in_ci=True)
