@@ -89,9 +89,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_FromWorkers(config))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs of the whole workflow come first: side by side, the short tests then fill what is left."""
-    items.sort(key=lambda item: "/e2e/" not in item.path.as_posix())
+    """One file makes the run that several look at, others without need of it go beside, and short tests come last."""
+    shared = list(dict.fromkeys(item.path for item in items if "default_run" in getattr(item, "fixturenames", ())))
+
+    def turn(item: pytest.Item) -> int:
+        if "/unit/" in item.path.as_posix():
+            return 3
+        return 1 if item.path not in shared else 0 if item.path == shared[0] else 2
+
+    items.sort(key=turn)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
