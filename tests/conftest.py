@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from support.coco_sample import has_the_sample
 from support.left_behind import own_temporary_folder, processes_left
 from support.left_out import deselected_by_marker, leave_out, listing
 
@@ -58,6 +59,10 @@ def coco_sample() -> CocoSample:
             "no real COCO images on this machine",
             "set SSDBENCH_COCO_SAMPLE to a folder with images/ and instances.json",
             even_in_ci="SSDBENCH_COCO_SAMPLE" not in os.environ,
+        )
+    if not has_the_sample(sample.annotations):
+        pytest.fail(
+            f"{sample.annotations} is of other images than the tests' figures: see tests/support/coco_sample.py."
         )
     return sample
 
