@@ -215,7 +215,7 @@ def test_another_framework_version_measures_that_framework_anew(project: Project
 
 
 def test_timings_take_the_machine_and_a_lost_limit_is_refused(project: Project) -> None:
-    done = project.run("--dry-run", "--resources", "mem_mb=4000", config=QUICK)
+    done = project.run("--forcerun", "build_report", "--resources", "mem_mb=4000", config=QUICK)
     assert done.returncode == 1
     assert "limit of 100 slots" in done.stdout + done.stderr
     listed = project.run("--dry-run", "--forcerun", "time_inference", config=QUICK).stdout

@@ -33,7 +33,7 @@ SWEEP: dict[str, Any] = {
 
 def scenes(project: Project, count: int) -> list[UInt8]:
     """Pixels uint8 RGB [300, 300, 3] of the sample's scenes."""
-    files = sorted((project.folder / "resources/datasets/sample/images").iterdir())[:count]
+    files = sorted((project.folder / "resources/datasets/sample/images").glob("*.jpg"))[:count]
     resized = (cv2.resize(cv2.imread(str(file)), (300, 300)) for file in files)
     return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in resized]
 

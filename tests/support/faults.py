@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,12 @@ Victim = Literal["snakemake", "job", "child"]
 VICTIMS: tuple[Victim, ...] = ("snakemake", "job", "child")
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; folders that vanish meanwhile are passed over."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
+
+
 class Sound:
     """Looks at every file under its final name in results/ and resources/ that changed since the last look.
 
@@ -43,7 +49,7 @@ class Sound:
         """A sentence for each file that is not whole."""
         found = []
         for part in parts:
-            for path in (self._folder / part).rglob("*"):
+            for path in files_below(self._folder / part):
                 if path.name.startswith(".") or path.suffix == ".part":
                     continue
                 try:
