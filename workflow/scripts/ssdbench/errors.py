@@ -18,6 +18,11 @@ class Unsupported(UserError):
     """What this machine cannot do, and no fault of the run: the step's status is `unsupported`, not `failed`."""
 
 
+def unexpected(error: Exception) -> str:
+    """An error that nobody foresaw, as a record's reason: its kind and the first 500 characters, in one line."""
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
 def exit_code(work: Callable[[], None]) -> int:
     """Do the work of a script that is started by hand: 0, or 1 with the message of a UserError on the terminal."""
     try:

@@ -26,7 +26,7 @@ from ssdbench.images.pixels import ChannelOrder, load_image
 from ssdbench.inference.detect import _IMAGES_OF_A_STREAM, detect
 from ssdbench.inference.trace import Recorder, SeenCell, join_seen
 from ssdbench.jobs.progress import Progress
-from ssdbench.jobs.worker_pool import Streams
+from ssdbench.jobs.worker_pool import WorkerPool
 from ssdbench.machine.host import peak_rss_mb
 from ssdbench.runtimes import import_framework, open_session
 
@@ -142,7 +142,7 @@ class _Run:
         """What comes of the images, in order."""
         fitting = max(psutil.virtual_memory().available // _BYTES_OF_A_STREAM, 1)
         count = max(min(self._threads, fitting, -(-self._images // _IMAGES_OF_A_STREAM)), 1)
-        with closing(Streams(partial(_Stream, self._job, 1), count)) as streams:
+        with closing(WorkerPool(partial(_Worker, self._job, 1), count)) as streams:
             self.began = time.perf_counter()
             self._choose(count, 1, "one core" if self._threads == 1 else "one stream a core; the pass is short", {})
             done = 0
@@ -156,7 +156,7 @@ class _Run:
             yield from session.run(self._chunks(done, 1, _IMAGES_OF_ONE_SESSION))
             self._end(session)
 
-    def _try_both(self, streams: Streams[range, _Part], count: int) -> Generator[_Part, None, int]:
+    def _try_both(self, streams: WorkerPool[range, _Part], count: int) -> Generator[_Part, None, int]:
         """Work for a second with streams and then, in a long pass, with one session, and choose; the images done.
 
         A pass that is not long is done whole with streams: a pause to look at the clock would leave cores idle.
@@ -183,7 +183,7 @@ class _Run:
         return done
 
     def _for_a_while(
-        self, streams: Streams[range, _Part], chunks: Iterable[range], worth_a_trial: float = 0.0
+        self, streams: WorkerPool[range, _Part], chunks: Iterable[range], worth_a_trial: float = 0.0
     ) -> Generator[_Part, None, tuple[int, float, _Part | None]]:
         """Hand out images for a trial, and all others too where they would take less than `worth_a_trial` seconds.
 
@@ -211,8 +211,8 @@ class _Run:
             yield range(start, stop)
             start = stop
 
-    def _one_session(self) -> Streams[range, _Part]:
-        return Streams(partial(_Stream, self._job, self._threads), 1)
+    def _one_session(self) -> WorkerPool[range, _Part]:
+        return WorkerPool(partial(_Worker, self._job, self._threads), 1)
 
     def _choose(self, streams: int, threads: int, reason: str, tried: Mapping[str, float]) -> None:
         self.choice = {
@@ -222,14 +222,14 @@ class _Run:
             "images_per_second": dict(tried),
         }
 
-    def _end(self, streams: Streams[range, _Part]) -> None:
+    def _end(self, streams: WorkerPool[range, _Part]) -> None:
         self.ended = time.perf_counter()
         described = streams.describe()
         self.runtime = described["runtime"]
         self.streams_mb = self.choice["streams"] * described["peak_rss_mb"]
 
 
-class _Stream:
+class _Worker:
     """One session and what a process does with it."""
 
     def __init__(self, job: Pass, threads: int) -> None:

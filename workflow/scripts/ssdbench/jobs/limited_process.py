@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import psutil
 
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, unexpected
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.machine.host import peak_rss_mb
 
@@ -84,7 +84,7 @@ def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> d
         _await_message(receiver, child.pid or 0, limits, what)
         try:
             kind, value = receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError: it was killed while it wrote
             child.join()
             raise death(what, child.exitcode) from None
     finally:
@@ -157,7 +157,7 @@ def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: 
         message = ("memory", None)
     except Exception as error:  # noqa: BLE001 - the parent turns it into the cell's reason
         _LOG.exception("unexpected error")
-        message = ("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        message = ("error", unexpected(error))
     _LOG.info("%s took at most %.0f MB of memory.", what, peak_rss_mb())
     sender.send(message)
     sender.close()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssdbench.errors import Unsupported, UserError
+from ssdbench.errors import Unsupported, UserError, unexpected
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
@@ -125,7 +125,7 @@ def outcome(
         return _failed(str(error), log)
     except Exception as error:  # noqa: BLE001 - whatever a runtime throws, the cell has a row with the reason
         _LOG.exception("unexpected error")
-        return _failed(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}", log)
+        return _failed(unexpected(error), log)
     return {"status": "ok", "reason": "", "log": str(log), **content}
 
 
