@@ -20,10 +20,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ssdbench.arrays import Float64, Int64
-from ssdbench.evaluation.average_precision import Part, average_precisions, parts_of
-from ssdbench.evaluation.coco_matching import Matches, Rules, coco_rules
+from ssdbench.evaluation.average_precision import Curve, average_precisions, curves_of
+from ssdbench.evaluation.coco_matching import CocoParams, Matches, coco_params
 
-METRICS = ("AP", "AP50", "APsmall", "APmedium", "APlarge")
+COMPARED_METRICS = ("AP", "AP50", "APsmall", "APmedium", "APlarge")
 
 _NUMBERS_AT_ONCE = 2**22  # of the largest array: bounds memory
 _MOST_IMAGES = 1_000_000  # more are no advice
@@ -31,7 +31,7 @@ _MOST_IMAGES = 1_000_000  # more are no advice
 
 @dataclass(frozen=True)
 class Draws:
-    """AP of one cell: on its images, and on each of R draws of them, in the order of `METRICS`.
+    """AP of one cell: on its images, and on each of R draws of them, in the order of `COMPARED_METRICS`.
 
     image_ids: int64 [N], ascending. measured: float64 [5]. drawn: float64 [R, 5]. NaN where no object counts.
     """
@@ -72,7 +72,7 @@ class Verdict:
 class Comparison:
     """A cell against the reference on the same images; `dataclasses.asdict` makes it JSON.
 
-    intervals: for each of `METRICS`; None where no object counts. verdict: on AP.
+    intervals: for each of `COMPARED_METRICS`; None where no object counts. verdict: on AP.
     """
 
     images: int
@@ -87,18 +87,18 @@ def draw(matches: Matches, replicates: int = 1000, seed: int = 0) -> Draws:
 
     Categories without an object in the draw do not count. See `precision.average_precisions`.
     """
-    rules = coco_rules()
-    parts = list(parts_of(matches, rules))
+    params = coco_params()
+    curves = list(curves_of(matches, params))
     count = len(matches.image_ids)
-    at_once = max(_NUMBERS_AT_ONCE // max(count, *(part.largest for part in parts), 1), 1)
+    at_once = max(_NUMBERS_AT_ONCE // max(count, *(curve.largest for curve in curves), 1), 1)
     random = np.random.default_rng(seed)
-    drawn = np.empty((replicates, len(METRICS)))
+    drawn = np.empty((replicates, len(COMPARED_METRICS)))
     for first in range(0, replicates, at_once):
         wanted = range(first, min(first + at_once, replicates))
         # One call per draw: they are the same however many are computed at once.
         draws = [np.bincount(random.integers(count, size=count), minlength=count) for _ in wanted]
-        drawn[wanted.start : wanted.stop] = _metrics(parts, np.array(draws, np.float64).T.copy(), rules)
-    return Draws(matches.image_ids, seed, _metrics(parts, np.ones((count, 1)), rules)[0], drawn)
+        drawn[wanted.start : wanted.stop] = _metrics(curves, np.array(draws, np.float64).T.copy(), params)
+    return Draws(matches.image_ids, seed, _metrics(curves, np.ones((count, 1)), params)[0], drawn)
 
 
 def compare(reference: Draws, cell: Draws, share: float = 0.99) -> Comparison:
@@ -110,7 +110,7 @@ def compare(reference: Draws, cell: Draws, share: float = 0.99) -> Comparison:
     """
     assert reference.is_paired_with(cell), "cells of different images, or drawn differently"
     differences = np.vstack([cell.measured - reference.measured, cell.drawn - reference.drawn])
-    intervals = {name: _interval(column) for name, column in zip(METRICS, differences.T, strict=True)}
+    intervals = {name: _interval(column) for name, column in zip(COMPARED_METRICS, differences.T, strict=True)}
     images = len(cell.image_ids)
     judged = verdict(intervals["AP"], float(reference.measured[0]), images, share)
     return Comparison(images, len(cell.drawn), cell.seed, intervals, judged)
@@ -160,15 +160,15 @@ def _rounded_up(number: float) -> int:
     return math.ceil(number / step) * step
 
 
-def _metrics(parts: Sequence[Part], weights: Float64, rules: Rules) -> Float64:
-    """`METRICS` float64 [R, 5] where each image counts as often as the weights float64 [N, R] say."""
+def _metrics(curves: Sequence[Curve], weights: Float64, params: CocoParams) -> Float64:
+    """`COMPARED_METRICS` float64 [R, 5] where each image counts as often as the weights float64 [N, R] say."""
     draws = weights.shape[1]
-    sums = np.zeros((len(rules.areas), len(rules.ious), draws))
-    present = np.zeros((len(rules.areas), draws))
-    for part in parts:
-        truths, precisions = average_precisions(part, weights, rules)
-        present[part.size] += truths > 0
-        sums[part.size] += precisions
+    sums = np.zeros((len(params.areas), len(params.ious), draws))
+    present = np.zeros((len(params.areas), draws))
+    for curve in curves:
+        truths, precisions = average_precisions(curve, weights, params)
+        present[curve.size] += truths > 0
+        sums[curve.size] += precisions
     with np.errstate(invalid="ignore"):  # 0 / 0: no category has an object
         of_size = sums / present[:, None]
     every, small, medium, large = of_size.mean(axis=1)
@@ -191,7 +191,7 @@ def from_record(record: Mapping[str, Any]) -> Draws:
         np.array(record["image_ids"], np.int64),
         record["seed"],
         np.array(record["measured"], np.float64),
-        np.array(record["drawn"], np.float64).reshape(-1, len(METRICS)),
+        np.array(record["drawn"], np.float64).reshape(-1, len(COMPARED_METRICS)),
     )
 
 

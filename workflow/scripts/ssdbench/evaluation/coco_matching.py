@@ -1,4 +1,4 @@
-"""Which detections find which true objects, by COCO's rules: the ground under every AP."""
+"""Which detections find which true objects, by COCO's params: the ground under every AP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAIRS_AT_ONCE = 1 << 18  # of a detection and an object: bounds memory
 
 
 @dataclass(frozen=True)
-class Rules:
+class CocoParams:
     """COCO's parameters for boxes.
 
     ious: float64 [10], the thresholds .5, .55, ... .95. recalls: float64 [101], where precision is read.
@@ -34,11 +34,11 @@ class Matches:
     """The detections of one cell set against the true objects of its images.
 
     Images, categories, sizes and thresholds are given by index into `image_ids`, `category_ids`,
-    `Rules.areas` and `Rules.ious`.
+    `CocoParams.areas` and `CocoParams.ious`.
 
     image_ids: int64 [N]. category_ids: int64 [K]. Both ascend.
     detection_image, detection_category: int64 [D], sorted by category, then as COCO ranks detections: by score
-        descending, then image, then the order given. Those beyond `Rules.most` are left out.
+        descending, then image, then the order given. Those beyond `CocoParams.most` are left out.
     detection_rank: int64 [D], the place among the detections of its image and category, from 0.
     inside: bool [4, D], whether the detection's own area is of that size.
     match_size, match_category, match_iou, match_detection: int64 [M], sorted by these four. Each row is a
@@ -67,12 +67,12 @@ class Matches:
     truth_image: Int64
 
 
-def coco_rules() -> Rules:
-    """COCO's rules, as pycocotools has them."""
+def coco_params() -> CocoParams:
+    """COCO's params, as pycocotools has them."""
     from pycocotools.cocoeval import Params
 
-    params = Params("bbox")
-    return Rules(params.iouThrs, params.recThrs, np.array(params.areaRng, np.float64), max(params.maxDets))
+    theirs = Params("bbox")
+    return CocoParams(theirs.iouThrs, theirs.recThrs, np.array(theirs.areaRng, np.float64), max(theirs.maxDets))
 
 
 def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> Matches:
@@ -87,23 +87,23 @@ def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> 
         found: the cell's detections; those in other images or of unknown categories are left out.
         image_ids: the images that count.
     """
-    rules = coco_rules()
+    params = coco_params()
     images = np.array(sorted(set(image_ids)), np.int64)
     categories = np.array(sorted(category.id for category in truth.categories), np.int64)
-    objects = _objects(truth, images, categories, rules)
+    objects = _objects(truth, images, categories, params)
 
     rows = np.flatnonzero(np.isin(found.image_id, images) & np.isin(found.category_id, categories))
     scene = _scenes(found.category_id[rows], found.image_id[rows], categories, images)
     order = np.lexsort((-found.score[rows], scene))  # stable, as the sort of pycocotools
     rows, scene = rows[order], scene[order]
     rank = _ranks(scene)
-    counted = rank < rules.most
+    counted = rank < params.most
     rows, scene, rank = rows[counted], scene[counted], rank[counted]
     box = found.box[rows]
 
     category, image = np.divmod(scene, max(len(images), 1))
     final = np.lexsort((-found.score[rows], category))
-    detection, size, iou, true = _taken(objects, scene, box, rules)
+    detection, size, iou, true = _taken(objects, scene, box, params)
     keys = [np.argsort(final)[detection], iou, category[detection], size]
     order = np.lexsort(keys)
     match_detection, match_iou, match_category, match_size = (key[order] for key in keys)
@@ -115,7 +115,7 @@ def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> 
         detection_image=image[final],
         detection_category=category[final],
         detection_rank=rank[final],
-        inside=_inside(rules, box[final, 2] * box[final, 3]).T,
+        inside=_inside(params, box[final, 2] * box[final, 3]).T,
         match_size=match_size,
         match_category=match_category,
         match_iou=match_iou,
@@ -141,7 +141,7 @@ class _Objects:
     counted: Bool
 
 
-def _objects(truth: Annotations, images: Int64, categories: Int64, rules: Rules) -> _Objects:
+def _objects(truth: Annotations, images: Int64, categories: Int64, params: CocoParams) -> _Objects:
     wanted = set(images.tolist())
     rows = [row for row in truth.annotations if row.image_id in wanted]
     category_id = np.array([row.category_id for row in rows], np.int64)
@@ -149,7 +149,7 @@ def _objects(truth: Annotations, images: Int64, categories: Int64, rules: Rules)
     scene = _scenes(category_id, image_id, categories, images)
     order = np.argsort(scene, kind="stable")
     crowd = np.array([row.iscrowd for row in rows], bool)[order]
-    counted = _inside(rules, np.array([row.area for row in rows], np.float64)[order]) & ~crowd[:, None]
+    counted = _inside(params, np.array([row.area for row in rows], np.float64)[order]) & ~crowd[:, None]
     box = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
     return _Objects(scene[order], box[order], crowd, counted)
 
@@ -160,9 +160,9 @@ def _scenes(category_id: Int64, image_id: Int64, categories: Int64, images: Int6
     return scenes
 
 
-def _inside(rules: Rules, areas: Float64) -> Bool:
+def _inside(params: CocoParams, areas: Float64) -> Bool:
     """Whether areas float64 [N] are of each size: bool [N, 4]."""
-    low, high = rules.areas.T
+    low, high = params.areas.T
     inside: Bool = (areas[:, None] >= low) & (areas[:, None] <= high)
     return inside
 
@@ -178,7 +178,7 @@ def _ranks(scene: Int64) -> Int64:
     return np.arange(len(scene)) - np.repeat(starts, np.diff(starts, append=len(scene)))
 
 
-def _taken(objects: _Objects, scene: Int64, box: Float64, rules: Rules) -> tuple[Int64, Int64, Int64, Bool]:
+def _taken(objects: _Objects, scene: Int64, box: Float64, params: CocoParams) -> tuple[Int64, Int64, Int64, Bool]:
     """Each detection that takes an object at a size and threshold: its index, these two, and whether that counts.
 
     Args:
@@ -198,8 +198,8 @@ def _taken(objects: _Objects, scene: Int64, box: Float64, rules: Rules) -> tuple
         )
         object_ = first[detection] + of_detection
         iou = _overlaps(box[detection], objects.box[object_], objects.crowd[object_])
-        near = iou >= rules.ious[0]
-        parts.extend(_greedy(objects, scene, detection[near], object_[near], iou[near], rules))
+        near = iou >= params.ious[0]
+        parts.extend(_greedy(objects, scene, detection[near], object_[near], iou[near], params))
     detection, size, level, true = (np.concatenate(column) for column in zip(*parts, strict=True))
     return detection, size, level, true
 
@@ -216,7 +216,7 @@ def _overlaps(some: Float64, others: Float64, crowd: Bool) -> Float64:
 
 
 def _greedy(
-    objects: _Objects, scene: Int64, detection: Int64, object_: Int64, iou: Float64, rules: Rules
+    objects: _Objects, scene: Int64, detection: Int64, object_: Int64, iou: Float64, params: CocoParams
 ) -> Iterator[tuple[Int64, Int64, Int64, Bool]]:
     """What `_taken` returns, in parts, of P pairs of a detection and an object near it, and their IoU.
 
@@ -232,10 +232,10 @@ def _greedy(
     by_turn = np.argsort(turn, kind="stable")
     ends = np.cumsum(np.bincount(turn)).tolist()
     offset = object_.min()
-    free = np.ones((object_.max() - offset + 1, len(rules.areas), len(rules.ious)), bool)
+    free = np.ones((object_.max() - offset + 1, len(params.areas), len(params.ious)), bool)
     for start, end in zip([0, *ends], ends, strict=False):
         pair = by_turn[start:end]
-        fits = free[object_[pair] - offset] & (iou[pair, None] >= rules.ious)[:, None]
+        fits = free[object_[pair] - offset] & (iou[pair, None] >= params.ious)[:, None]
         # An object that counts goes before any that does not.
         liking = pair[:, None] + len(detection) * objects.counted[object_[pair]]
         best = np.maximum.reduceat(np.where(fits, liking[:, :, None], -1), _starts(detection[pair]))

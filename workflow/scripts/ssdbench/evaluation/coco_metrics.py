@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.evaluation.average_precision import average_precisions, parts_of
-from ssdbench.evaluation.coco_matching import coco_rules, match
+from ssdbench.evaluation.average_precision import average_precisions, curves_of
+from ssdbench.evaluation.coco_matching import coco_params, match
 
 MOST = (1, 10, 100)  # detections of a category in an image that recall counts
 
@@ -33,15 +33,15 @@ class CocoMetrics:
 
 def coco_metrics(truth: Annotations, found: Detections, image_ids: Collection[int]) -> CocoMetrics:
     """COCO's metrics of detections over images; objects and detections in other images are left out."""
-    rules, wanted = coco_rules(), set(image_ids)
+    params, wanted = coco_params(), set(image_ids)
     matches = match(truth, found, wanted)
-    shape = len(rules.areas), len(matches.category_ids), len(rules.ious)
+    shape = len(params.areas), len(matches.category_ids), len(params.ious)
     truths = _counts((matches.truth_size, matches.truth_category), shape[:2])
     absent = np.where(truths, 1.0, np.nan)[..., None]
     precision = np.zeros(shape)
     once = np.ones((len(matches.image_ids), 1))
-    for part in parts_of(matches, rules):
-        precision[part.size, part.category] = average_precisions(part, once, rules)[1][:, 0]
+    for curve in curves_of(matches, params):
+        precision[curve.size, curve.category] = average_precisions(curve, once, params)[1][:, 0]
     precision *= absent
     rank = matches.detection_rank[matches.match_detection]
     recall = {}
@@ -49,7 +49,7 @@ def coco_metrics(truth: Annotations, found: Detections, image_ids: Collection[in
         counting = matches.match_true & (rank < most)
         taken = tuple(column[counting] for column in (matches.match_size, matches.match_category, matches.match_iou))
         recall[most] = _counts(taken, shape) / np.maximum(truths, 1)[..., None] * absent
-    every, small, medium, large = range(len(rules.areas))
+    every, small, medium, large = range(len(params.areas))
     values = [
         precision[every], precision[every, :, 0], precision[every, :, 5], *precision[[small, medium, large]],
         *(recall[most][every] for most in MOST), *recall[MOST[-1]][[small, medium, large]],

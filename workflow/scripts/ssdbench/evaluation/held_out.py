@@ -10,7 +10,7 @@ import numpy as np
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.image_list import ImageRecord, coco_id
-from ssdbench.evaluation.bootstrap import METRICS, Draws, draw
+from ssdbench.evaluation.bootstrap import COMPARED_METRICS, Draws, draw
 from ssdbench.evaluation.coco_matching import match
 
 
@@ -52,7 +52,7 @@ def evaluate_parts(
 
 def _part(draws: Draws) -> dict[str, Any]:
     values = [None if np.isnan(value) else value for value in draws.measured.tolist()]
-    return {"images": len(draws.image_ids), **dict(zip(METRICS, values, strict=True))}
+    return {"images": len(draws.image_ids), **dict(zip(COMPARED_METRICS, values, strict=True))}
 
 
 def _gap(held_out: Draws, seen: Draws) -> dict[str, float] | None:
