@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """Have the kernel kill this process when its parent ends, for whatever reason. Only Linux can; elsewhere, do nothing.
+    """Have the kernel kill this process when its parent ends, for whatever reason. Does nothing outside Linux.
 
     So no process of a killed run works on beside the next run, or replaces its files. A killed process leaves no half
     files, because files appear by a rename.
