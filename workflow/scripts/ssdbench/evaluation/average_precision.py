@@ -1,4 +1,4 @@
-"""COCO's AP from matches, on images that count as often as they are said to: once each, or as a draw has them."""
+"""COCO's AP from matches, where each image has a weight: once, or as often as a bootstrap draw contains it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NUMBERS_AT_ONCE = 1 << 22  # bounds memory
 
 @dataclass(frozen=True)
 class _Level:
-    """The detections of a curve that find an object at one threshold, best first.
+    """The detections that find an object at one IoU threshold, best first; all of one category and size.
 
-    iou: the threshold's index. image: int64 [E]. before: int64 [E], how many gaps come before each. surplus: float64
-    [E], 1 where the detection counts although its own area is of another size, -1 where it does not although it is
-    of this one, else 0. true: bool [E], whether it counts.
+    iou: the threshold's index. image: int64 [E]. before: int64 [E], the number of gaps before each. surplus: float64
+    [E]: 1 if the detection counts although its own area has another size, -1 if it does not count although its area
+    has this size, else 0. true: bool [E], whether it counts.
     """
 
     iou: int
@@ -31,11 +31,13 @@ class _Level:
 
 @dataclass(frozen=True)
 class Curve:
-    """One category at one size, both by index: what its AP at the ten thresholds depends on.
+    """All that the AP of one category at one size depends on, at the ten thresholds.
 
-    Only those false detections matter that come before a true one, and only their number. So the detections of
-    this size are summed up between one detection that finds an object and the next, once for all thresholds: a
-    "gap" is a stretch of `gap_image` (int64, the detections' images) from one of `gap_start` to the next.
+    size, category: indices. truth_image: int64, the images of the objects. gap_image: int64, the images of the
+    detections of this size, best first. gap_start: int64, where each gap in `gap_image` begins.
+
+    False detections matter only before a true one, and only their number matters. So the detections of this size are
+    counted in "gaps", once for all thresholds: a gap is the detections between one that finds an object and the next.
     """
 
     size: int
@@ -47,12 +49,12 @@ class Curve:
 
     @property
     def largest(self) -> int:
-        """The length of the longest array that is kept for each draw."""
+        """The length of the longest array that a draw needs."""
         return max(len(self.gap_start), *(len(level.image) for level in self.levels), 1)
 
 
 def curves_of(matches: Matches, params: CocoParams) -> Iterator[Curve]:
-    """The curves that have objects."""
+    """The curves of all categories and sizes that have objects."""
     sizes, categories = len(params.areas), len(matches.category_ids)
     borders = np.arange(sizes * categories + 1)
     truths = np.searchsorted(matches.truth_size * categories + matches.truth_category, borders).tolist()
@@ -69,12 +71,12 @@ def curves_of(matches: Matches, params: CocoParams) -> Iterator[Curve]:
 def _curve(matches: Matches, size: int, category: int, truth_image: Int64, rows: slice, detections: slice) -> Curve:
     detection, iou, true = matches.match_detection[rows], matches.match_iou[rows], matches.match_true[rows]
     own_size = matches.inside[size, detection]
-    counting = true | own_size  # the others count neither with their object nor without
+    counting = true | own_size  # the others do not count, neither as true nor as false
     detection, iou, true, own_size = detection[counting], iou[counting], true[counting], own_size[counting]
     surplus = true.astype(np.float64) - own_size
 
     counted = detections.start + np.flatnonzero(matches.inside[size, detections])
-    passed = np.searchsorted(counted, detection, side="right")  # how many up to and with each
+    passed = np.searchsorted(counted, detection, side="right")  # how many there are up to and including each
     ends, before = np.unique(np.append(passed, 0), return_inverse=True)
     image = matches.detection_image[detection]
     levels = []
@@ -86,14 +88,14 @@ def _curve(matches: Matches, size: int, category: int, truth_image: Int64, rows:
 
 
 def average_precisions(curve: Curve, weights: Float64, params: CocoParams) -> tuple[Float64, Float64]:
-    """Objects float64 [R], and AP float64 [10, R] at each threshold, where images count as often as they are weighed.
+    """The number of objects, float64 [R], and AP at each threshold, float64 [10, R], in each of R draws.
 
-    AP on a draw is what pycocotools gives for a dataset that holds each image as often as it was drawn, 0 without
-    objects. (COCO leaves open in which order equal scores of an image and its copies come; here a detection is
-    followed by its copies.)
+    AP on a draw is what pycocotools gives for a dataset that contains each image as often as it was drawn; 0 without
+    objects. (COCO does not define the order of equal scores in copies of an image; here a detection is followed by its
+    copies.)
 
     Args:
-        weights: float64 [N, R]: of the N images, in each of R draws.
+        weights: float64 [N, R], how often each of the N images counts in each draw.
     """
     draws = weights.shape[1]
     truths = weights[curve.truth_image].sum(axis=0)
@@ -112,7 +114,7 @@ def average_precisions(curve: Curve, weights: Float64, params: CocoParams) -> tu
 
 
 def _in_gaps(curve: Curve, weights: Float64) -> Float64:
-    """How many detections there are in each gap: float64 [gaps, R]."""
+    """The number of detections in each gap: float64 [gaps, R]."""
     sums = np.empty((len(curve.gap_start), weights.shape[1]))
     at_once = max(_NUMBERS_AT_ONCE // weights.shape[1], 1)
     ends = np.append(curve.gap_start[1:], len(curve.gap_image))
@@ -127,10 +129,12 @@ def _in_gaps(curve: Curve, weights: Float64) -> Float64:
 
 
 def _average_precision(found: Float64, ranked: Float64, truths: Float64, recalls: Float64) -> Float64:
-    """AP float64 [R], as `COCOeval.accumulate` has it: the mean, over the recalls, of the best precision from there on.
+    """AP float64 [R], as `COCOeval.accumulate` computes it: at each recall take the best precision at this recall or
+    more; AP is the mean.
 
     Args:
-        found, ranked: float64 [E, R], true detections, and all that count, up to and with each true one.
+        found, ranked: float64 [E, R]: at each true detection, the number of true detections up to it, and of all
+            detections that count.
         truths: float64 [R]. recalls: float64 [101], from 0 to 1 in even steps.
     """
     precision = found / (ranked + np.spacing(1))

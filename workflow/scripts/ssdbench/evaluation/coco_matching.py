@@ -1,4 +1,4 @@
-"""Which detections find which true objects, by COCO's params: the ground under every AP."""
+"""Matches detections to true objects as COCO does; every AP is computed from this."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ssdbench.arrays import Bool, Float64, Int64
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 
-_PAIRS_AT_ONCE = 1 << 18  # of a detection and an object: bounds memory
+_PAIRS_AT_ONCE = 1 << 18  # pairs of a detection and an object; bounds memory
 
 
 @dataclass(frozen=True)
 class CocoParams:
     """COCO's parameters for boxes.
 
-    ious: float64 [10], the thresholds .5, .55, ... .95. recalls: float64 [101], where precision is read.
-    areas: float64 [4, 2], least and greatest area in pixels, both included: all, small, medium, large.
-    most: the detections of one category that count in an image.
+    ious: float64 [10], the thresholds .5, .55, ... .95. recalls: float64 [101], at which precision is read.
+    areas: float64 [4, 2], smallest and largest area in pixels, both included: all, small, medium, large.
+    most: how many detections of one category count in an image.
     """
 
     ious: Float64
@@ -31,24 +31,23 @@ class CocoParams:
 
 @dataclass(frozen=True)
 class Matches:
-    """The detections of one cell set against the true objects of its images.
+    """The detections of one cell, matched to the true objects of its images.
 
     Images, categories, sizes and thresholds are given by index into `image_ids`, `category_ids`,
     `CocoParams.areas` and `CocoParams.ious`.
 
     image_ids: int64 [N]. category_ids: int64 [K]. Both ascend.
     detection_image, detection_category: int64 [D], sorted by category, then as COCO ranks detections: by score
-        descending, then image, then the order given. Those beyond `CocoParams.most` are left out.
-    detection_rank: int64 [D], the place among the detections of its image and category, from 0.
-    inside: bool [4, D], whether the detection's own area is of that size.
+        descending, then image, then the order given. Detections beyond `CocoParams.most` are left out.
+    detection_rank: int64 [D], the rank among the detections of the same image and category, from 0.
+    inside: bool [4, D], whether the detection's own area has that size.
     match_size, match_category, match_iou, match_detection: int64 [M], sorted by these four. Each row is a
-        detection that takes an object. match_true: bool [M], whether the object counts at that size; if not (a
-        crowd, or another size), neither does the detection.
+        detection that takes an object. match_true: bool [M], whether the object counts at that size; if it does not
+        (a crowd, or another size), the detection does not count either.
     truth_size, truth_category, truth_image: int64 [G], sorted by these three: each object once for each size at
         which it counts.
 
-    A detection without a row for a size and threshold is a false one where it is `inside`, and does not count
-    where it is not.
+    A detection without a row for a size and threshold is false if it is `inside`; otherwise it does not count.
     """
 
     image_ids: Int64
@@ -68,7 +67,7 @@ class Matches:
 
 
 def coco_params() -> CocoParams:
-    """COCO's params, as pycocotools has them."""
+    """COCO's parameters, taken from pycocotools."""
     from pycocotools.cocoeval import Params
 
     theirs = Params("bbox")
@@ -78,9 +77,8 @@ def coco_params() -> CocoParams:
 def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> Matches:
     """Match detections to true objects exactly as pycocotools' `COCOeval.evaluateImg` does.
 
-    In each image and category, by score descending, a detection takes the object it overlaps most among those
-    that are free; of several alike the last. A crowd is always free. An object that does not count is taken only
-    where none that counts is left.
+    In each image and category, by score descending, a detection takes the free object that it overlaps most; of equal
+    overlaps the last. A crowd is always free. An object that does not count is taken only if no other is left.
 
     Args:
         truth: the true objects; those in other images are left out.
@@ -94,7 +92,7 @@ def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> 
 
     rows = np.flatnonzero(np.isin(found.image_id, images) & np.isin(found.category_id, categories))
     scene = _scenes(found.category_id[rows], found.image_id[rows], categories, images)
-    order = np.lexsort((-found.score[rows], scene))  # stable, as the sort of pycocotools
+    order = np.lexsort((-found.score[rows], scene))  # stable, like the sort of pycocotools
     rows, scene = rows[order], scene[order]
     rank = _ranks(scene)
     counted = rank < params.most
@@ -131,7 +129,7 @@ def match(truth: Annotations, found: Detections, image_ids: Collection[int]) -> 
 class _Objects:
     """The true objects as columns, sorted by scene.
 
-    scene: int64 [G]: what is of one category and in one image is one scene, numbered by category, then image.
+    scene: int64 [G]: one category in one image is one scene; scenes are numbered by category, then image.
     box: float64 [G, 4]. crowd: bool [G]. counted: bool [G, 4], whether it counts at each size.
     """
 
@@ -155,13 +153,13 @@ def _objects(truth: Annotations, images: Int64, categories: Int64, params: CocoP
 
 
 def _scenes(category_id: Int64, image_id: Int64, categories: Int64, images: Int64) -> Int64:
-    """The scenes of ids that are all known: int64 [N]."""
+    """The scene of each pair of ids, which must all be known: int64 [N]."""
     scenes: Int64 = np.searchsorted(categories, category_id) * len(images) + np.searchsorted(images, image_id)
     return scenes
 
 
 def _inside(params: CocoParams, areas: Float64) -> Bool:
-    """Whether areas float64 [N] are of each size: bool [N, 4]."""
+    """Whether areas float64 [N] have each size: bool [N, 4]."""
     low, high = params.areas.T
     inside: Bool = (areas[:, None] >= low) & (areas[:, None] <= high)
     return inside
@@ -173,13 +171,13 @@ def _starts(scene: Int64) -> Int64:
 
 
 def _ranks(scene: Int64) -> Int64:
-    """The place of each within its run of equal values, from 0."""
+    """The position of each value within its run of equal values, from 0."""
     starts = _starts(scene)
     return np.arange(len(scene)) - np.repeat(starts, np.diff(starts, append=len(scene)))
 
 
 def _taken(objects: _Objects, scene: Int64, box: Float64, params: CocoParams) -> tuple[Int64, Int64, Int64, Bool]:
-    """Each detection that takes an object at a size and threshold: its index, these two, and whether that counts.
+    """Each detection that takes an object at a size and threshold: its index, size, threshold, and whether it counts.
 
     Args:
         scene, box: of the detections, sorted by scene, then rank.
@@ -205,7 +203,7 @@ def _taken(objects: _Objects, scene: Int64, box: Float64, params: CocoParams) ->
 
 
 def _overlaps(some: Float64, others: Float64, crowd: Bool) -> Float64:
-    """IoU float64 [N] of boxes [N, 4] with others, pair by pair, to the last bit as pycocotools' `bbIou`."""
+    """IoU float64 [N] of boxes [N, 4] with others, pair by pair, equal to pycocotools' `bbIou` to the last bit."""
     low = np.maximum(some[:, :2], others[:, :2])
     high = np.minimum(some[:, :2] + some[:, 2:], others[:, :2] + others[:, 2:])
     width, height = (high - low).T
@@ -218,14 +216,14 @@ def _overlaps(some: Float64, others: Float64, crowd: Bool) -> Float64:
 def _greedy(
     objects: _Objects, scene: Int64, detection: Int64, object_: Int64, iou: Float64, params: CocoParams
 ) -> Iterator[tuple[Int64, Int64, Int64, Bool]]:
-    """What `_taken` returns, in parts, of P pairs of a detection and an object near it, and their IoU.
+    """Yield what `_taken` returns, for pairs of a detection and an object near it, and their IoU.
 
-    Detections of different scenes do not compete, so in each round one of every scene takes its object, at all
-    sizes and thresholds at once.
+    Detections of different scenes do not compete. So in each round one detection of every scene takes its object, at
+    all sizes and thresholds at once.
     """
     if not len(detection):
         return
-    order = np.lexsort((object_, iou, detection))  # of the pairs of a detection, the later is the better
+    order = np.lexsort((object_, iou, detection))  # the later pairs of a detection are the better ones
     detection, object_, iou = detection[order], object_[order], iou[order]
     starts = _starts(detection)
     turn = np.repeat(_ranks(scene[detection[starts]]), np.diff(starts, append=len(detection)))
@@ -236,7 +234,7 @@ def _greedy(
     for start, end in zip([0, *ends], ends, strict=False):
         pair = by_turn[start:end]
         fits = free[object_[pair] - offset] & (iou[pair, None] >= params.ious)[:, None]
-        # An object that counts goes before any that does not.
+        # Objects that count come before those that do not.
         liking = pair[:, None] + len(detection) * objects.counted[object_[pair]]
         best = np.maximum.reduceat(np.where(fits, liking[:, :, None], -1), _starts(detection[pair]))
         taker, size, level = np.nonzero(best >= 0)
