@@ -35,7 +35,7 @@ from ssdbench.evaluation.image_matching import found_by_image
 from ssdbench.files.reading import read_json
 from ssdbench.images.pixels import resize_image
 from ssdbench.inference.detect import detect, detections, head_decoding
-from ssdbench.inference.trace import Recorder, SeenCell, read_seen, write_seen
+from ssdbench.inference.trace import Recorder, Trace, read_trace, write_trace
 from ssdbench.machine.host import host_facts, int8_saturates
 from ssdbench.runtimes import open_session
 from support.project import Project
@@ -60,7 +60,7 @@ class Outcome:
     """What a cell makes of all images."""
 
     rows: list[Detection]
-    seen: SeenCell
+    seen: Trace
 
 
 def images_of(project: Project) -> Sequence[ImageRecord]:
@@ -87,7 +87,7 @@ def outcome(project: Project, cell: str, order: Any = "rgb", model: bytes | None
 def of_run(project: Project, cell: str) -> Outcome:
     """What a cell made of all images in the run."""
     folder = project.folder / CELLS / cell
-    return Outcome(list(read_detections(folder / "detections.json")), read_seen(folder / "seen.npz"))
+    return Outcome(list(read_detections(folder / "detections.json")), read_trace(folder / "seen.npz"))
 
 
 def changed(project: Project, cell: str, change: Callable[[list[Detection]], Iterable[Detection]]) -> Outcome:
@@ -180,7 +180,7 @@ def worse(
     for cell, (way, _, _) in WORSE.items():
         one = made[way]()
         write_detections(copy.folder / CELLS / cell / "detections.json", one.rows)
-        write_seen(copy.folder / CELLS / cell / "seen.npz", one.seen)
+        write_trace(copy.folder / CELLS / cell / "seen.npz", one.seen)
     done = copy.run(config=LOCAL, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return copy

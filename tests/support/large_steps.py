@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.inference.trace import SeenCell, write_seen
+from ssdbench.inference.trace import Trace, write_trace
 from support.large import write_large
 from support.report_cells import make_run
 from support.rule_script import run_rule_script
@@ -30,7 +30,7 @@ def peaks(folder: Path, images: int, replicates: int, steps: Sequence[str] = ())
     if not (folder / "detections1.json").exists():
         write_large(folder, images, cells=len(CELLS))
     ids = np.arange(1, images + 1)
-    write_seen(folder / "seen.npz", _seen(ids))
+    write_trace(folder / "seen.npz", _seen(ids))
     (folder / "ids.txt").write_text("\n".join(map(str, ids[::2].tolist())))
     records = {"ok": _OK, "timing": {**_OK, "reference_ms": None}, "detect": {**_OK, "images": images}}
     for name, record in records.items():
@@ -60,9 +60,9 @@ def _paths(folder: Path, names: str | list[str]) -> Path | list[Path]:
     return folder / names if isinstance(names, str) else [folder / name for name in names]
 
 
-def _seen(ids: np.ndarray[Any, Any]) -> SeenCell:
+def _seen(ids: np.ndarray[Any, Any]) -> Trace:
     none = np.zeros((0, 0, 0), np.float32)
-    return SeenCell(ids, np.zeros((len(ids), 32), np.uint8), ids[:0], none, none)
+    return Trace(ids, np.zeros((len(ids), 32), np.uint8), ids[:0], none, none)
 
 
 _CONTEXT = {

@@ -17,7 +17,7 @@ from ssdbench.files.hashing import sha256_file
 from ssdbench.inference import accuracy_pass
 from ssdbench.inference.accuracy_pass import Pass, run_pass
 from ssdbench.inference.detect import detect, detections, head_decoding
-from ssdbench.inference.trace import Recorder, write_seen
+from ssdbench.inference.trace import Recorder, write_trace
 from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
 
@@ -45,13 +45,13 @@ def main(framework: str, card_path: str, folder: str, annotations: str, output: 
     hashes = {}
     for name, threads in (("one core", 1), ("two cores", 2)):
         outcome = run_pass(job, threads, Path(output, "detections.json"))
-        write_seen(Path(output, "seen.npz"), outcome.seen)
+        write_trace(Path(output, "seen.npz"), outcome.seen)
         hashes[name] = [sha256_file(Path(output, file)) for file in ("detections.json", "seen.npz")]
     recorder = Recorder(len(records))
     session = open_session(framework, artifact, 1, normalisation, card["precision"])
     found = detect(session, Path(folder), records, card["input_size"], "rgb", decoding, recorder)
     write_detections(Path(output, "detections.json"), detections(found))
-    write_seen(Path(output, "seen.npz"), recorder.result())
+    write_trace(Path(output, "seen.npz"), recorder.result())
     hashes["loop"] = [sha256_file(Path(output, file)) for file in ("detections.json", "seen.npz")]
     print(json.dumps(hashes))
 

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.evaluation.bootstrap import METRICS as COMPARED
-from ssdbench.evaluation.bootstrap import Comparison, Interval, verdict
+from ssdbench.evaluation.bootstrap import COMPARED_METRICS, Comparison, Interval, verdict
 
 # Measured on 130 images of val2017, protocol heads, fp32.
 FP32 = (0.3016, 0.4707, 0.3185, 0.0340, 0.2858, 0.6404, 0.2637, 0.3558, 0.3749, 0.0588, 0.3749, 0.7074)
@@ -96,7 +95,7 @@ def make_run(
 def make_comparison(difference: float, low: float, high: float, *, images: int = 130) -> dict[str, Any]:
     """A cell against the reference, which has the AP of FP32; no object is small."""
     interval = Interval(difference, low, high)
-    intervals = {name: None if name == "APsmall" else interval for name in COMPARED}
+    intervals = {name: None if name == "APsmall" else interval for name in COMPARED_METRICS}
     comparison = Comparison(images, 1000, 7, intervals, verdict(interval, FP32[0], images))
     return {**asdict(comparison), "reference": {"framework": "tensorflow", "precision": "fp32"}, "share": 0.99}
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssdbench.boxes.decoding import Found
 from ssdbench.boxes.outputs import Heads
-from ssdbench.diagnosis.parity import Ladder, Seen
+from ssdbench.diagnosis.parity import ImageTrace, Ladder
 from ssdbench.evaluation.tide import ERRORS
 
 OK = {"status": "ok", "reason": "", "log": ""}
@@ -39,8 +39,8 @@ def make_parity(
         shifted = Found(found.class_ids, found.scores + np.float32(boxes), corners)
         ladder.add(
             image_id,
-            Seen("other" if image_id <= pixels else "same", None if heads is None else off, shifted),
-            Seen("same", None if heads is None else true, found),
+            ImageTrace("other" if image_id <= pixels else "same", None if heads is None else off, shifted),
+            ImageTrace("same", None if heads is None else true, found),
         )
     result = ladder.result(None if ap is None else 0.3 + ap, None if ap is None else 0.3)
     reference = {"framework": "tensorflow", "precision": "fp32"}

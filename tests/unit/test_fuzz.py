@@ -31,7 +31,7 @@ from ssdbench.conversion.tfjs import read_tfjs
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.files.reading import read_yaml
-from ssdbench.inference.trace import Recorder, read_seen, write_seen
+from ssdbench.inference.trace import Recorder, read_trace, write_trace
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.targets import products
 from support.tiny_detector import tiny_graph_def, write_tfjs
@@ -105,7 +105,7 @@ def changed(data: bytes, chance: random.Random) -> bytes:
 
 def seen_bytes() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        write_seen(Path(folder, "seen.npz"), Recorder(0).result())
+        write_trace(Path(folder, "seen.npz"), Recorder(0).result())
         return Path(folder, "seen.npz").read_bytes()
 
 
@@ -113,7 +113,7 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
     "annotations": ("instances.json", json.dumps(INSTANCES).encode(), read_annotations),
     "detections": ("detections.json", json.dumps(DETECTIONS).encode(), lambda path: list(read_detections(path))),
     "image list": ("images.json", json.dumps(IMAGE_LIST).encode(), read_image_list),
-    "what was seen": ("seen.npz", seen_bytes(), read_seen),
+    "what was seen": ("seen.npz", seen_bytes(), read_trace),
     "registry": (
         "mine.yaml",
         yaml.safe_dump({"models": {"m": ROW}}).encode(),

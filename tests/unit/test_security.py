@@ -18,7 +18,7 @@ from ssdbench.conversion.load_graph import load_graph
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
-from ssdbench.inference.trace import read_seen
+from ssdbench.inference.trace import read_trace
 from ssdbench.plan.config import load_config
 
 SCHEMAS = ROOT / "workflow/schemas"
@@ -157,7 +157,7 @@ def test_pickles_in_numpy_files_are_refused(tmp_path: Path) -> None:
     bomb = np.array([Bomb(tmp_path / "pwned")], dtype=object)
     np.savez(tmp_path / "seen.npz", images=bomb, pixels=bomb, ids=bomb, encodings=bomb, scores=bomb)
     with pytest.raises(UserError, match=r"seen\.npz"):
-        read_seen(tmp_path / "seen.npz")
+        read_trace(tmp_path / "seen.npz")
     assert not (tmp_path / "pwned").exists()
     pickle.loads(pickle.dumps(Bomb(tmp_path / "pwned")))
     assert (tmp_path / "pwned").exists()  # it would have gone off

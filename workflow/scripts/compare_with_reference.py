@@ -13,7 +13,7 @@ from ssdbench.diagnosis.image_losses import image_disagreements, image_losses
 from ssdbench.diagnosis.parity import ladder_of
 from ssdbench.evaluation.image_matching import found_by_image
 from ssdbench.files.reading import read_json
-from ssdbench.inference.trace import read_seen
+from ssdbench.inference.trace import read_trace
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -29,8 +29,8 @@ def work() -> steps.Record:
     )
     ladder = ladder_of(
         snakemake.wildcards.precision,
-        read_seen(Path(snakemake.input.seen)),
-        read_seen(Path(snakemake.input.reference_seen)),
+        read_trace(Path(snakemake.input.seen)),
+        read_trace(Path(snakemake.input.reference_seen)),
         cell,
         reference,
         (average_precision("metrics"), average_precision("reference_metrics")),

@@ -12,7 +12,7 @@ from ssdbench.files.writing import write_text
 from ssdbench.inference.accuracy_pass import Pass, run_pass
 from ssdbench.inference.detect import check_not_calibrated_with, head_decoding
 from ssdbench.inference.shards import shard_slice
-from ssdbench.inference.trace import Recorder, write_seen
+from ssdbench.inference.trace import Recorder, write_trace
 from ssdbench.jobs import steps
 from ssdbench.machine.host import available_cores, host_facts, int8_saturates, limit_pools, package_versions
 
@@ -51,7 +51,7 @@ def work() -> steps.Record:
         cores,
         Path(snakemake.output.detections),
     )
-    write_seen(Path(snakemake.output.seen), outcome.seen)
+    write_trace(Path(snakemake.output.seen), outcome.seen)
     return {
         "images": len(records),
         "detections": outcome.detections,
@@ -80,4 +80,4 @@ steps.record(
 if not Path(snakemake.output.detections).exists():
     write_text(Path(snakemake.output.detections), "[]\n")
 if not Path(snakemake.output.seen).exists():
-    write_seen(Path(snakemake.output.seen), Recorder(0).result())
+    write_trace(Path(snakemake.output.seen), Recorder(0).result())

@@ -7,7 +7,7 @@ from ssdbench.coco.detections import join_detections, write_detections
 from ssdbench.coco.image_list import read_image_list
 from ssdbench.files.reading import read_json
 from ssdbench.inference.shards import check_complete, merged_record
-from ssdbench.inference.trace import Recorder, join_seen, read_seen, write_seen
+from ssdbench.inference.trace import Recorder, join_traces, read_trace, write_trace
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -15,11 +15,11 @@ snakemake: Any  # given by the rule
 
 def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images))
-    seen = join_seen([read_seen(Path(path)) for path in snakemake.input.seen])
+    seen = join_traces([read_trace(Path(path)) for path in snakemake.input.seen])
     check_complete(seen.image_ids, images)
     record = merged_record([read_json(Path(path)) for path in snakemake.input.detect])
     join_detections(Path(snakemake.output.detections), [Path(path) for path in snakemake.input.detections])
-    write_seen(Path(snakemake.output.seen), seen)
+    write_trace(Path(snakemake.output.seen), seen)
     return record
 
 
@@ -36,4 +36,4 @@ steps.record(
 if not Path(snakemake.output.detections).exists():
     write_detections(Path(snakemake.output.detections), [])
 if not Path(snakemake.output.seen).exists():
-    write_seen(Path(snakemake.output.seen), Recorder(0).result())
+    write_trace(Path(snakemake.output.seen), Recorder(0).result())

@@ -12,7 +12,7 @@ from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.outputs import Heads
 from ssdbench.coco.detections import Detections
-from ssdbench.diagnosis.parity import Ladder, Parity, Seen
+from ssdbench.diagnosis.parity import ImageTrace, Ladder, Parity
 from ssdbench.diagnosis.tolerances import TOLERANCES
 from ssdbench.errors import UserError
 from ssdbench.evaluation.image_matching import found_by_image
@@ -50,11 +50,11 @@ def noisy(heads: Heads, share: float, seed: int = 0) -> Heads:
     return Heads(perturbed(heads.encodings), perturbed(heads.scores).clip(0, 1))
 
 
-def seen(pixels: np.ndarray, heads: Heads) -> Seen:
-    return Seen(pixel_hash(pixels), heads, detections_of(heads, [(640, 480)], DECODING)[0])
+def seen(pixels: np.ndarray, heads: Heads) -> ImageTrace:
+    return ImageTrace(pixel_hash(pixels), heads, detections_of(heads, [(640, 480)], DECODING)[0])
 
 
-def with_found(one: Seen, change: Callable[[Found], Found]) -> Seen:
+def with_found(one: ImageTrace, change: Callable[[Found], Found]) -> ImageTrace:
     return replace(one, found=change(one.found))
 
 
@@ -66,7 +66,7 @@ def kept(found: Found, which: slice | np.ndarray) -> Found:
     return Found(found.class_ids[which], found.scores[which], found.boxes[which])
 
 
-def parity(change: Callable[[int, Seen], Seen], precision: str = "fp32", ap: float = 0.3) -> Parity:
+def parity(change: Callable[[int, ImageTrace], ImageTrace], precision: str = "fp32", ap: float = 0.3) -> Parity:
     """The ladder of a cell that is the reference but for one change."""
     ladder = Ladder(precision)
     for image_id in range(1, IMAGES + 1):
@@ -79,11 +79,11 @@ def figures(result: Parity, rung: str) -> dict[str, float | None]:
     return next(one for one in result.rungs if one.name == rung).figures
 
 
-def fed_bgr(image_id: int, one: Seen) -> Seen:
+def fed_bgr(image_id: int, one: ImageTrace) -> ImageTrace:
     return seen(pixels_of(image_id)[..., ::-1], noisy(heads_of(image_id), 0.5))
 
 
-CHANGES: dict[str, tuple[Callable[[int, Seen], Seen], str]] = {
+CHANGES: dict[str, tuple[Callable[[int, ImageTrace], ImageTrace], str]] = {
     "BGR": (fed_bgr, "pixels"),
     "perturbed weights": (lambda i, one: seen(pixels_of(i), noisy(heads_of(i), 0.6)), "heads"),
     "class ids shifted": (lambda i, one: with_found(one, shifted), "boxes"),
@@ -134,8 +134,8 @@ def test_a_precision_may_be_off_by_as_much_as_its_kind_is(share: float, allowed:
         for image_id in (1, 2):
             heads = heads_of(image_id)
             found = detections_of(heads, [(640, 480)], DECODING)[0]
-            reference = Seen("same", heads, found)
-            ladder.add(image_id, Seen("same", noisy(heads, share), found), reference)
+            reference = ImageTrace("same", heads, found)
+            ladder.add(image_id, ImageTrace("same", noisy(heads, share), found), reference)
         assert (ladder.result().first_departure is None) == (precision in allowed)
 
 
@@ -147,7 +147,7 @@ def test_real_int8_detections_are_within_int8_and_not_within_fp32() -> None:
     for precision in ("fp32", "fp16", "int8"):
         ladder = Ladder(precision)
         for image_id in ids:
-            ladder.add(image_id, Seen("same", None, int8[image_id]), Seen("same", None, fp32[image_id]))
+            ladder.add(image_id, ImageTrace("same", None, int8[image_id]), ImageTrace("same", None, fp32[image_id]))
         departures[precision] = ladder.result().first_departure
 
     assert departures == {"fp32": "boxes", "fp16": "boxes", "int8": None}
@@ -181,7 +181,7 @@ def test_errors_of_heads_are_those_of_all_images_together() -> None:
         cell = noisy(reference, 0.1 * image_id, seed=image_id)
         pairs.append((cell, reference))
         found = detections_of(reference, [(640, 480)], DECODING)[0]
-        ladder.add(image_id, Seen("", cell, found), Seen("", reference, found))
+        ladder.add(image_id, ImageTrace("", cell, found), ImageTrace("", reference, found))
 
     measured = figures(ladder.result(), "heads")
 
@@ -211,7 +211,7 @@ def test_boxes_are_matched_by_place_and_then_by_class() -> None:
     cell = boxes_found((2, 0.75, (0, 0, 100, 80)), (1, 0.5, (0, 0, 100, 80)), (7, 0.25, (300, 0, 50, 50)),
                        (7, 0.25, (500, 0, 50, 50)))  # fmt: skip
     ladder = Ladder("fp32")
-    ladder.add(1, Seen("", None, cell), Seen("", None, reference))
+    ladder.add(1, ImageTrace("", None, cell), ImageTrace("", None, reference))
 
     assert figures(ladder.result(), "boxes") == pytest.approx(
         {

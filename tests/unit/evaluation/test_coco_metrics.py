@@ -67,7 +67,7 @@ def test_no_detection_is_an_ap_of_zero_with_a_note(tmp_path: Path) -> None:
     assert result["metrics"]["AP"] == 0
     assert result["metrics"]["APsmall"] is None
     assert [entry["AP"] for entry in result["per_class"]] == [0, 0, None]
-    assert result["notes"] == ["There is not one detection, so every metric is 0."]
+    assert result["notes"] == ["There are no detections, so every metric is 0."]
 
 
 def test_only_the_listed_images_count(tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     archive = make(tmp_path / "a", FILES)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=280))
     said = refusal(archive, tmp_path / "out")
-    assert said.startswith("Unpacking a needs") and "Free some room" in said
+    assert said.startswith("Unpacking a needs") and "Free some space" in said
 
 
 def test_other_files_are_no_archives(tmp_path: Path) -> None:

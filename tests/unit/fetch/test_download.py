@@ -290,7 +290,7 @@ def test_no_network_is_said_in_the_systems_words(destination: Path, checksums: C
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/a", "/etc/passwd", "http://", "http://[::1", ""])
 def test_only_http_urls_are_asked(destination: Path, checksums: Checksums, url: str) -> None:
-    assert "is no http or https url" in refusal(row(url), destination, checksums)
+    assert "is not an http or https url" in refusal(row(url), destination, checksums)
 
 
 def test_passwords_do_not_belong_in_urls(destination: Path, checksums: Checksums) -> None:

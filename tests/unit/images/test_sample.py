@@ -19,6 +19,7 @@ from ssdbench.errors import UserError
 from ssdbench.files.reading import read_json
 from ssdbench.images import sample
 from ssdbench.images.sample import Item, Label, Photograph, Placement, arrange, labels, paint
+from ssdbench.images.sample_version import SAMPLE_VERSION
 
 SIDE = 60  # of the test photographs
 SCENE = 90
@@ -214,6 +215,25 @@ def test_composing_again_gives_the_same_bytes(composed: Path, tmp_path: Path, mo
     ours, whole = (read_json(folder / "annotations.json") for folder in (tmp_path, composed))
     assert ours["images"] == whole["images"][:5]
     assert ours["annotations"] == whole["annotations"][: len(ours["annotations"])]
+
+
+def test_other_scenes_have_another_version(composed: Path) -> None:
+    """SAMPLE_VERSION names int8 artifacts: it must change when the scenes do, and only then."""
+    annotations = hashlib.sha256((composed / "annotations.json").read_bytes()).hexdigest()
+    quarters = {  # mean blue, green and red of each quarter, which another JPEG encoder changes by less than 2
+        name: cv2.resize(cv2.imread(str(composed / f"{name}.jpg")), (2, 2), interpolation=cv2.INTER_AREA).ravel()
+        for name in ("images/000000000050", "calibration/000000001001", "calibration/000000001077")
+    }
+    remedy = "The sample has changed: give SAMPLE_VERSION another value and state the new scenes here."
+    assert SAMPLE_VERSION == "c8fd23d3", remedy
+    assert annotations == "fb1936e6c08f1a7b37e06b0fd931813d2c921e9808a4cbfef92c047a3e2b9313", remedy
+    expected = {
+        "images/000000000050": [81, 73, 74, 81, 73, 74, 83, 75, 76, 81, 76, 80],
+        "calibration/000000001001": [130, 116, 126, 108, 96, 109, 108, 98, 113, 86, 86, 108],
+        "calibration/000000001077": [118, 109, 120, 91, 86, 102, 80, 81, 100, 81, 81, 94],
+    }
+    for name, found in quarters.items():
+        assert np.abs(found.astype(int) - expected[name]).max() < 2, f"{name}: {remedy}"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ssdbench.errors import UserError
 from ssdbench.inference import accuracy_pass
 from ssdbench.inference.accuracy_pass import Outcome, Pass, run_pass
 from ssdbench.inference.detect import detect, detections
-from ssdbench.inference.trace import Recorder, SeenCell, write_seen
+from ssdbench.inference.trace import Recorder, Trace, write_trace
 from ssdbench.runtimes.base import InputForm, Session
 
 COUNT, SIZE, ANCHORS = 23, 16, 12
@@ -62,7 +62,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accuracy_pass, "open_session", lambda *given: Made(given[2]))
 
 
-def plain(job: Pass, path: Path) -> SeenCell:
+def plain(job: Pass, path: Path) -> Trace:
     """The pass as a loop in this process."""
     recorder = Recorder(job.count, job.first)
     found = detect(Made(1), job.folder, job.records, SIZE, "rgb", job.decoding, recorder)
@@ -71,9 +71,9 @@ def plain(job: Pass, path: Path) -> SeenCell:
 
 
 def assert_equal_to_plain(job: Pass, threads: int, folder: Path) -> Outcome:
-    write_seen(folder / "plain.npz", plain(job, folder / "plain.json"))
+    write_trace(folder / "plain.npz", plain(job, folder / "plain.json"))
     outcome = run_pass(job, threads, folder / "pass.json")
-    write_seen(folder / "pass.npz", outcome.seen)
+    write_trace(folder / "pass.npz", outcome.seen)
     assert (folder / "pass.json").read_bytes() == (folder / "plain.json").read_bytes()
     assert (folder / "pass.npz").read_bytes() == (folder / "plain.npz").read_bytes()
     assert outcome.detections == len(list(read_detections(folder / "plain.json")))

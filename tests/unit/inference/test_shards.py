@@ -17,7 +17,7 @@ from ssdbench.coco.detections import Detection, join_detections, write_detection
 from ssdbench.coco.image_list import ImageList, ImageRecord, write_image_list
 from ssdbench.errors import UserError
 from ssdbench.inference.shards import check_complete, merged_record, shard_slice
-from ssdbench.inference.trace import Recorder, join_seen, write_seen
+from ssdbench.inference.trace import Recorder, join_traces, write_trace
 from support.rule_script import run_rule_script
 
 ROW = Detection(7, 3, (1.25, 2.5, 30.0625, 4.0), 0.123456789)
@@ -73,8 +73,8 @@ def test_joined_shards_saw_what_one_run_sees(tmp_path: Path, count: int, size: i
     starts = range(0, count + size, size)  # the last shard is empty
     parts = [recorded(images[start : start + size], count, start, finishes) for start in starts]
 
-    write_seen(tmp_path / "joined.npz", join_seen(parts))
-    write_seen(tmp_path / "whole.npz", recorded(images, count, 0, finishes))
+    write_trace(tmp_path / "joined.npz", join_traces(parts))
+    write_trace(tmp_path / "whole.npz", recorded(images, count, 0, finishes))
 
     assert (tmp_path / "joined.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
@@ -121,7 +121,7 @@ def merge(folder: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         shard.mkdir()
         (shard / "detect.json").write_text(json.dumps(content))
         write_detections(shard / "detections.json", [replace(ROW, image_id=100 + 2 * number)])
-        write_seen(shard / "seen.npz", recorded(images[2 * number : 2 * number + 2], len(images), 2 * number))
+        write_trace(shard / "seen.npz", recorded(images[2 * number : 2 * number + 2], len(images), 2 * number))
         shards.append(shard)
     names = {"detections": "detections.json", "detect": "detect.json", "seen": "seen.npz"}
     inputs = {key: [shard / name for shard in shards] for key, name in names.items()}

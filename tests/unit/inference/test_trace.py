@@ -14,7 +14,7 @@ from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.diagnosis.parity import ladder_of
 from ssdbench.errors import UserError
 from ssdbench.inference import trace
-from ssdbench.inference.trace import Recorder, SeenCell, read_seen, write_seen
+from ssdbench.inference.trace import Recorder, Trace, read_trace, write_trace
 
 ANCHORS, CLASSES = 20, 3
 
@@ -35,7 +35,7 @@ def found_of(image_id: int) -> Found:
     return Found(np.arange(1, 6), np.linspace(0.9, 0.1, 5).astype(np.float32), boxes)
 
 
-def recorded(ids: range, swapped: bool = False) -> SeenCell:
+def recorded(ids: range, swapped: bool = False) -> Trace:
     recorder = Recorder(len(ids))
     for image_id in ids:
         pixels = pixels_of(image_id)
@@ -80,9 +80,9 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "seen.npz"
     cell = recorded(range(5))
 
-    write_seen(path, cell)
+    write_trace(path, cell)
 
-    for name, value in vars(read_seen(path)).items():
+    for name, value in vars(read_trace(path)).items():
         assert np.array_equal(value, getattr(cell, name))
         assert value.dtype == getattr(cell, name).dtype
     assert [file.name for file in tmp_path.iterdir()] == ["seen.npz"]
@@ -95,23 +95,23 @@ def test_what_is_no_such_file_is_named(content: bytes | None, tmp_path: Path) ->
         path.write_bytes(content)
 
     with pytest.raises(UserError, match=r"seen\.npz cannot be read"):
-        read_seen(path)
+        read_trace(path)
 
 
 def test_a_cut_off_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "seen.npz"
-    write_seen(path, recorded(range(5)))
+    write_trace(path, recorded(range(5)))
     path.write_bytes(path.read_bytes()[:-200])
 
     with pytest.raises(UserError, match="cannot be read"):
-        read_seen(path)
+        read_trace(path)
 
 
 def test_a_cell_that_saw_the_same_agrees_on_every_rung(tmp_path: Path) -> None:
     ids = range(1, 51)
-    write_seen(tmp_path / "seen.npz", recorded(ids))
+    write_trace(tmp_path / "seen.npz", recorded(ids))
 
-    result = ladder_of("fp32", read_seen(tmp_path / "seen.npz"), recorded(ids), found(ids), found(ids), (0.3, 0.3))
+    result = ladder_of("fp32", read_trace(tmp_path / "seen.npz"), recorded(ids), found(ids), found(ids), (0.3, 0.3))
 
     assert result.first_departure is None
     assert [(rung.name, rung.figures.get("images")) for rung in result.rungs] == [
@@ -131,7 +131,7 @@ def test_other_pixels_are_found_where_they_are() -> None:
 def test_heads_are_compared_image_by_image_whatever_the_order_of_the_images() -> None:
     ids = range(1, 11)
     cell = recorded(ids)
-    other = SeenCell(*(value[::-1] for value in vars(cell).values()))
+    other = Trace(*(value[::-1] for value in vars(cell).values()))
     changed = replace(cell, scores=np.concatenate([cell.scores[:1] + 0.1, cell.scores[1:]]))
 
     agrees = ladder_of("fp32", other, cell, found(ids), found(ids))
@@ -147,8 +147,8 @@ def test_graphs_that_hide_their_heads_are_compared_without(tmp_path: Path) -> No
     for image_id in (1, 2):
         boxes, scores = np.zeros((1, 5, 4), np.float32), np.zeros((1, 5), np.float32)
         recorder.add(image_id, pixels_of(image_id), Finished(boxes, np.ones((1, 5), np.int64), scores, np.array([5])))
-    write_seen(tmp_path / "seen.npz", recorder.result())
-    cell = read_seen(tmp_path / "seen.npz")
+    write_trace(tmp_path / "seen.npz", recorder.result())
+    cell = read_trace(tmp_path / "seen.npz")
     ids = range(1, 3)
 
     result = ladder_of("fp32", cell, cell, found(ids), found(ids))

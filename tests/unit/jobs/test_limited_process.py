@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ import pytest
 from conftest import ROOT
 from ssdbench.errors import UserError
 from ssdbench.jobs.limited_process import Limits, OverLimit, in_child, job_limits
+from support.processes import half_a_message
 
 FREE = Limits(memory_mb=None, seconds=60)
 Record = dict[str, object]
@@ -40,6 +42,10 @@ def test_a_child_that_is_killed_hangs_or_errs_has_its_own_reason() -> None:
         time.sleep(600)
         return {}
 
+    def killed_as_it_answers() -> Record:
+        Connection._send_bytes = half_a_message  # type: ignore[attr-defined]
+        return {}
+
     def mistake() -> Record:
         raise UserError("No such node.")
 
@@ -48,6 +54,8 @@ def test_a_child_that_is_killed_hangs_or_errs_has_its_own_reason() -> None:
     assert not isinstance(crashed.value, OverLimit)  # more memory would not help
     with pytest.raises(OverLimit, match=r"killed by signal 9\. .* no memory left"):
         in_child(killed, FREE, "The work")
+    with pytest.raises(OverLimit, match=r"killed by signal 9\. .* no memory left"):
+        in_child(killed_as_it_answers, FREE, "The work")
     with pytest.raises(OverLimit, match=r"The work took longer than its limit of 0.2 s .*RULE:runtime"):
         in_child(hang, Limits(None, 0.2), "The work")
     with pytest.raises(UserError, match=r"^No such node\.$"):

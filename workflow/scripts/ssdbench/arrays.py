@@ -1,4 +1,4 @@
-"""Array types by element type, and a spread of indices."""
+"""Array types by element type, and evenly spread indices."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ Bool = NDArray[np.bool_]
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Up to `most` indices of `count` things, ascending, evenly spread, the first among them."""
+    """Up to `most` of the indices of `count` things: ascending, evenly spread, with the first."""
     indices: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(np.int64).tolist()
     return indices

@@ -1,4 +1,4 @@
-"""The one exception whose message is written for the user, and how a script shows it."""
+"""The exception whose message is for the user, and how a script shows it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """A mistake or a circumstance that the user can act on.
+    """Something is wrong that the user can act on.
 
-    The message is whole sentences: they name the file or the key, say what is wrong with it and what to
-    do. Whoever shows it prints the message alone, without a traceback.
+    The message consists of whole sentences: they name the file or the key, say what is wrong with it, and what to do.
+    It is shown without a traceback.
     """
 
 
 class Unsupported(UserError):
-    """What this machine cannot do, and no fault of the run: the step's status is `unsupported`, not `failed`."""
+    """This machine cannot do it, and nothing went wrong: the step's status is `unsupported`, not `failed`."""
+
+
+def unexpected(error: Exception) -> str:
+    """The reason that a record states for an unexpected error: its type and its first 500 characters, on one line."""
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def exit_code(work: Callable[[], None]) -> int:
-    """Do the work of a script that is started by hand: 0, or 1 with the message of a UserError on the terminal."""
+    """Do the work of a script that was started by hand. Returns 0, or 1 after printing the message of a UserError."""
     try:
         work()
     except UserError as error:

@@ -18,7 +18,7 @@ from ssdbench.boxes.outputs import Heads
 from ssdbench.diagnosis.tolerances import _HELD_TO, TOLERANCES, Tolerance
 from ssdbench.errors import UserError
 from ssdbench.evaluation.image_matching import overlaps, partners
-from ssdbench.inference.trace import SeenCell
+from ssdbench.inference.trace import Trace
 
 Figures = dict[str, float | None]
 
@@ -36,7 +36,7 @@ _WORDS = {"pixels": "input pixels", "heads": "raw heads", "boxes": "boxes", "ap"
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageTrace:
     """What one cell made of one image.
 
     pixels: `pixel_hash` of what the network was fed. heads: its raw heads (of any leading dimensions), None where
@@ -88,7 +88,7 @@ class Ladder:
         self._confident = self._agreeing = 0
         self._boxes = _BoxSums()
 
-    def add(self, image_id: int, cell: Seen, reference: Seen) -> None:
+    def add(self, image_id: int, cell: ImageTrace, reference: ImageTrace) -> None:
         """Take in one image.
 
         Raises:
@@ -158,8 +158,8 @@ class Ladder:
 
 def ladder_of(
     precision: str,
-    cell: SeenCell,
-    reference: SeenCell,
+    cell: Trace,
+    reference: Trace,
     cell_found: Mapping[int, Found],
     reference_found: Mapping[int, Found],
     aps: tuple[float | None, float | None] = (None, None),
@@ -183,8 +183,8 @@ def ladder_of(
     for image_id, pixels in zip(cell.image_ids.tolist(), cell.pixels, strict=True):
         ladder.add(
             image_id,
-            Seen(pixels.tobytes().hex(), _heads(cell, our_heads.get(image_id)), cell_found[image_id]),
-            Seen(
+            ImageTrace(pixels.tobytes().hex(), _heads(cell, our_heads.get(image_id)), cell_found[image_id]),
+            ImageTrace(
                 theirs[image_id].tobytes().hex(),
                 _heads(reference, their_heads.get(image_id)),
                 reference_found[image_id],
@@ -282,5 +282,5 @@ def _rows(heads_ids: Int64) -> dict[int, int]:
     return {image_id: row for row, image_id in enumerate(heads_ids.tolist())}
 
 
-def _heads(cell: SeenCell, row: int | None) -> Heads | None:
+def _heads(cell: Trace, row: int | None) -> Heads | None:
     return None if row is None else Heads(cell.encodings[row], cell.scores[row])

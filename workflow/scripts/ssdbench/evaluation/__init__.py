@@ -1,1 +1,1 @@
-"""Average precision as COCO defines it, its confidence interval, and the kinds of error behind it."""
+"""COCO's average precision, its confidence interval, and the kinds of errors behind it."""

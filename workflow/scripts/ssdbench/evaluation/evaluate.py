@@ -1,4 +1,4 @@
-"""The metrics of a cell: twelve numbers, per class, with a check of some by pycocotools."""
+"""Evaluates a cell: its metrics, also for each class, checked by pycocotools on some images, and its errors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ssdbench.evaluation.tide import tide_errors
 
 
 def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> dict[str, Any]:
-    """The metrics of one detections file over the images of an image list, found and missed alike.
+    """Evaluate a detections file on all images of an image list, with or without detections.
 
     Args:
         annotations: a COCO instances file.
         detections: a COCO results file of these images.
-        image_ids: the images that count; the annotations of others are left out.
+        image_ids: the images that count; annotations of other images are left out.
 
     Returns:
-        metrics, per_class: `CocoMetrics`, checked with pycocotools on some of the images.
+        metrics, per_class: as in `CocoMetrics`, checked with pycocotools on some of the images.
         errors: `tide.TideErrors` as a dictionary.
-        images, detections: how many. notes: sentences on what is unusual.
+        images, detections: how many. notes: sentences about what is unusual.
 
     Raises:
         UserError: a file cannot be used, or the files do not belong to these images.
@@ -60,7 +60,7 @@ def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> d
 def _notes(found: Detections, category_ids: Collection[int]) -> list[str]:
     notes = []
     if not len(found):
-        notes.append("There is not one detection, so every metric is 0.")
+        notes.append("There are no detections, so every metric is 0.")
     unknown = found.category_id[~np.isin(found.category_id, list(category_ids))]
     if unknown.size:
         ids = ", ".join(map(str, np.unique(unknown).tolist()))

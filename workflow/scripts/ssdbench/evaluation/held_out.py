@@ -1,4 +1,4 @@
-"""AP on the images that a checkpoint was not trained on, and on those that it has seen: how far do they lie apart?"""
+"""Compares AP on the images that a checkpoint was trained on (seen) with AP on the others (held out)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.image_list import ImageRecord, coco_id
-from ssdbench.evaluation.bootstrap import METRICS, Draws, draw
+from ssdbench.evaluation.bootstrap import COMPARED_METRICS, Draws, draw
 from ssdbench.evaluation.coco_matching import match
 
 
@@ -22,18 +22,18 @@ def evaluate_parts(
     replicates: int,
     seed: int,
 ) -> dict[str, Any]:
-    """AP of one cell on the held-out images and on the seen ones, each with the number of its images, and the gap.
+    """AP of one cell on the held-out images and on the seen ones, with their numbers, and the gap between them.
 
     Args:
         truth, found: the ground truth and the cell's detections.
         images: the images that count.
         held_out: COCO ids of the images that training left out.
-        replicates, seed: of the bootstrap; the two parts are of different images, so they are drawn by themselves.
+        replicates, seed: of the bootstrap; the two parts have different images, so each has its own draws.
 
     Returns:
-        {held_out, seen: {images, AP, AP50, APsmall, APmedium, APlarge} or None where the part has no image,
-        gap: {difference, low, high}: AP of the seen less that of the held-out images, and its 95 % interval, or None}.
-        All are None where the images do not go by COCO's names and ids: then which were seen is not known.
+        {held_out, seen: {images, AP, AP50, APsmall, APmedium, APlarge}, or None if the part has no image;
+        gap: {difference, low, high}: AP on the seen images minus AP on the held-out ones, and its 95 % interval, or
+        None}. All are None if the images do not have COCO's names and ids: then it is unknown which were seen.
     """
     if any(coco_id(image.file_name) != image.id for image in images):
         return {"held_out": None, "seen": None, "gap": None}
@@ -52,7 +52,7 @@ def evaluate_parts(
 
 def _part(draws: Draws) -> dict[str, Any]:
     values = [None if np.isnan(value) else value for value in draws.measured.tolist()]
-    return {"images": len(draws.image_ids), **dict(zip(METRICS, values, strict=True))}
+    return {"images": len(draws.image_ids), **dict(zip(COMPARED_METRICS, values, strict=True))}
 
 
 def _gap(held_out: Draws, seen: Draws) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""Truths and detections image by image, their overlaps, and which detection finds which object."""
+"""True objects and detections of single images: their overlaps, and which detection finds which object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Truths:
 
 
 def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 100) -> dict[int, Found]:
-    """The best `limit` detections of each image, best first, ties as in the file; rows of other images are left out."""
+    """The best `limit` detections of each image, best first, ties in the order of the file; others are left out."""
     ids = np.array(sorted(set(image_ids)), np.int64)
     wanted = np.flatnonzero(np.isin(rows.image_id, ids))
     order = wanted[np.lexsort((-rows.score[wanted].astype(np.float32), rows.image_id[wanted]))]  # stable
@@ -47,7 +47,7 @@ def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 10
 
 
 def truths_by_image(annotations: Iterable[Annotation], image_ids: Collection[int]) -> dict[int, Truths]:
-    """The true objects of each image, in the order of the file; those of other images are left out."""
+    """The true objects of each image, in the order of the file; other images are left out."""
     groups: dict[int, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
         groups[annotation.image_id].append(annotation)
@@ -57,7 +57,7 @@ def truths_by_image(annotations: Iterable[Annotation], image_ids: Collection[int
 def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
     """IoU float64 [M, N] of boxes [M, 4] and [N, 4], x y w h; boxes without area overlap nothing.
 
-    crowd: the others are crowds, of which a box may cover any part: the shared area counts over the box's own.
+    crowd: the others are crowds. A box may cover any part of a crowd, so the shared area is divided by the box's own.
     """
     from pycocotools.mask import iou
 
@@ -70,7 +70,7 @@ def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
 def matches(same_class_overlaps: Float64, iou: float) -> Int64:
     """Which truth each detection finds: int64 [K], -1 for none.
 
-    Detections come best first; each takes the truth it overlaps most of those that are left, if by `iou` or more.
+    Detections come best first. Each takes the free truth that it overlaps most, if they overlap by `iou` or more.
 
     Args:
         same_class_overlaps: float64 [K, T], 0 where the classes differ.
@@ -88,11 +88,11 @@ def matches(same_class_overlaps: Float64, iou: float) -> Int64:
 def partners(iou: Float64, alike: NDArray[np.bool_], least: float) -> tuple[Int64, Int64]:
     """Pairs of boxes of two lists, best first: rows and columns of `iou` [M, N], each at most once.
 
-    The largest overlap comes first, down to `least`. Classes do not matter, but where one place holds boxes of
-    several classes, equal overlaps go to equal classes: `alike` [M, N].
+    The largest overlap comes first, down to `least`. Classes do not matter, except that of equal overlaps (several
+    classes in one place) those of equal classes come first: `alike` [M, N].
     """
     rows, columns = np.nonzero(iou >= least)
-    order = np.lexsort((~alike[rows, columns], -iou[rows, columns]))  # stable: then the better scored ones
+    order = np.lexsort((~alike[rows, columns], -iou[rows, columns]))  # stable: then the better scores
     free_rows, free_columns = np.ones(iou.shape[0], bool), np.ones(iou.shape[1], bool)
     kept = []
     for index in order:
@@ -104,7 +104,7 @@ def partners(iou: Float64, alike: NDArray[np.bool_], least: float) -> tuple[Int6
 
 
 def same_class(found: Found, truths: Truths) -> NDArray[np.bool_]:
-    """bool [K, T]: whether a detection and a truth are of one class."""
+    """Whether a detection and a truth have the same class: bool [K, T]."""
     alike: NDArray[np.bool_] = found.class_ids[:, None] == truths.class_ids
     return alike
 

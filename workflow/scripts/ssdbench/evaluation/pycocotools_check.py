@@ -1,4 +1,4 @@
-"""Holds our metrics against pycocotools on some images of every run."""
+"""Checks our metrics with pycocotools, on some images of every run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _CHECKED = 64  # images: pycocotools takes 10 ms for each
 
 
 def check_with_pycocotools(truth: Annotations, found: Detections, image_ids: Collection[int]) -> None:
-    """Evaluate a few of the images with pycocotools, too.
+    """Evaluate a few of the images with pycocotools too.
 
     Raises:
-        UserError: it finds other metrics.
+        UserError: pycocotools finds other metrics.
     """
     ids = sorted(image_ids)
     some = {ids[index] for index in spread(len(ids), _CHECKED)}
@@ -49,7 +49,7 @@ def check_with_pycocotools(truth: Annotations, found: Detections, image_ids: Col
         if (own is None) != (other is None) or (own is not None and other is not None and abs(own - other) > 1e-9):
             raise UserError(
                 f"On {len(some)} of the images {name} is {own}, but pycocotools finds {other}. "
-                "Report this with both files: these metrics cannot be trusted."
+                "These metrics cannot be trusted; please report this with both files."
             )
     _LOG.info("On %d of the images pycocotools finds the same metrics.", len(some))
 
@@ -75,8 +75,8 @@ def _evaluated(
 def _index(truth: Annotations, image_ids: Sequence[int], rows: Iterable[dict[str, Any]]) -> Any:
     """A pycocotools COCO over the given rows.
 
-    Rows are numbered from 1: COCOeval takes a true object with the id 0 for "no match". `COCO.loadRes` is not
-    used because it fails on an empty list.
+    Rows are numbered from 1, because COCOeval reads the id 0 of a true object as "no match". `COCO.loadRes` is not used
+    because it fails on an empty list.
     """
     from pycocotools.coco import COCO
 
@@ -113,11 +113,11 @@ def _found_row(detection: Detection) -> dict[str, Any]:
 
 
 def _theirs_of_class(precision: NDArray[np.float64]) -> dict[str, float | None]:
-    """The same from pycocotools' precision [IoU threshold, recall, size, most detections per image]: -1 is absent."""
+    """The same from pycocotools' precision [IoU threshold, recall, size, most detections per image]; -1: no object."""
     of_size = precision[..., -1].mean(axis=1).T
     return _class_metrics(np.where(of_size < 0, np.nan, of_size))
 
 
 def _known(value: float) -> float | None:
-    """A metric, or None for pycocotools' -1: there was nothing to find."""
+    """A metric; None for pycocotools' -1, which means that there was nothing to find."""
     return None if value < 0 else float(value)

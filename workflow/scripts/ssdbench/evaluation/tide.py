@@ -1,7 +1,7 @@
-"""TIDE: which kinds of error a cell makes, and how much AP50 each kind costs.
+"""TIDE: which kinds of errors a cell makes, and how much AP50 each kind costs.
 
-Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020 (arXiv:2008.08115);
-the same numbers as their package `tidecv` 1.0.1 gives for the same files.
+Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020 (arXiv:2008.08115).
+The numbers equal those of the authors' package `tidecv` 1.0.1 for the same files.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _RECALLS = np.arange(101) / 100
 class TideErrors:
     """The errors of one cell, for each of ERRORS.
 
-    ap50: AP at IoU 0.5, 0 to 1, as `tidecv` has it: the mean over every class that has a truth or a detection, so
-    below COCO's where a class is detected that the images do not hold.
-    cost: by how much ap50 rises, 0 to 1, when the errors of one kind alone are put right, as `tidecv` has it. The
-    kinds overlap, so costs do not add up.
-    cost_in_order: the same, with equal scores left in their order. `tidecv` puts what is wrong before what is right
-    among equal scores when it corrects a kind, and not before; int8 has few distinct scores, so `cost` comes out
-    lower there (a third on average, and 0 for the rarer kinds, for SSDLite in TFLite's int8). To compare a cell
-    with its reference, take this one. Without equal scores both are the same.
-    counts: detections, or truths for `missed`.
+    ap50: AP at IoU 0.5, 0 to 1, as `tidecv` defines it: the mean over every class that has a truth or a detection. It
+    is below COCO's if a class is detected that the images do not contain.
+    cost: how much ap50 rises, 0 to 1, if the errors of one kind are corrected, as `tidecv` defines it. The kinds
+    overlap, so costs do not add up.
+    cost_in_order: the same, but equal scores stay in their order. When `tidecv` corrects a kind, and only then, it puts
+    wrong detections before right ones of equal score. int8 has few distinct scores, so its `cost` is too low (by a
+    third on average for SSDLite in TFLite's int8, and 0 for the rarer kinds). Use this one to compare a cell with its
+    reference. Without equal scores both are the same.
+    counts: the number of detections, or of truths for `missed`.
     """
 
     ap50: float
@@ -50,11 +50,11 @@ class TideErrors:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Detections and what they are; the columns of one image, or of all.
+    """Detections and their kinds; the columns of one image, or of all.
 
-    kinds: _RIGHT or the error. counted: False for false ones within a crowd, which AP does not count. fixes: the
-    class as which putting the error right makes it a right one, or _UNFIXED where that removes it.
-    missed: int64 [M], classes of the truths that nothing comes near.
+    kinds: _RIGHT or the error. counted: False for false detections within a crowd, which AP does not count. fixes: the
+    class that a detection has once its error is corrected, or _UNFIXED if correcting it removes the detection.
+    missed: int64 [M], classes of the truths that no detection matches, not even with the wrong class or a poor box.
     """
 
     class_ids: Int64
@@ -66,7 +66,7 @@ class _Judged:
 
 
 def tide_errors(truth: Annotations, rows: Detections, image_ids: Collection[int]) -> TideErrors:
-    """The errors in the detections `rows` of the given images; 100 detections of an image count."""
+    """The errors in the detections `rows` of the given images; the best 100 detections of an image count."""
     wanted = set(image_ids)
     ids = [image.id for image in truth.images if image.id in wanted]
     truths = truths_by_image(truth.annotations, ids)
@@ -87,7 +87,7 @@ def tide_errors(truth: Annotations, rows: Detections, image_ids: Collection[int]
 
 
 def _judged(found: Found, truths: Truths) -> _Judged:
-    """What the detections of one image are; best first."""
+    """Judge the detections of one image, which come best first."""
     count = len(found.scores)
     alike = same_class(found, truths)
     iou = overlaps(found.boxes, truths.boxes)
@@ -112,7 +112,7 @@ def _judged(found: Found, truths: Truths) -> _Judged:
     claimed = used.copy()
     for row in np.flatnonzero((kinds == _PLACE) | (kinds == _CLASS)):
         aim = (iou_alike if kinds[row] == _PLACE else iou_other)[row].argmax()
-        if not claimed[aim]:  # of all that aim at one truth, whatever their error, the best would find it
+        if not claimed[aim]:  # only the best of those that aim at one truth could find it
             fixes[row] = truths.class_ids[aim]
             claimed[aim] = True
     in_crowd = overlaps(found.boxes, truths.crowd_boxes, crowd=True) > _FOREGROUND
@@ -122,7 +122,7 @@ def _judged(found: Found, truths: Truths) -> _Judged:
 
 
 def _best(iou: Float64) -> Float64:
-    """The largest overlap of each detection, 0 without truths: float64 [K]."""
+    """The largest overlap of each detection, or 0 without truths: float64 [K]."""
     best: Float64 = iou.max(axis=1, initial=0)
     return best
 
@@ -149,7 +149,7 @@ def _costs(ap50: float, judged: _Judged, objects: dict[int, int], wrong_first: b
 
 
 def _ap50_without(kind: int, judged: _Judged, objects: dict[int, int], wrong_first: bool) -> float:
-    """AP50 with the errors of one kind put right: corrected where they aim at a truth of their own, else gone."""
+    """AP50 after the errors of one kind are corrected, if they aim at a truth that no other takes, or else removed."""
     if kind == _MISSED:
         classes, missed = np.unique(judged.missed, return_counts=True)
         gone = dict(zip(classes.tolist(), missed.tolist(), strict=True))
@@ -166,7 +166,7 @@ def _ap50_without(kind: int, judged: _Judged, objects: dict[int, int], wrong_fir
 
 
 def _mean_ap(class_ids: Int64, scores: Float32, right: NDArray[np.bool_], objects: dict[int, int]) -> float:
-    """Mean AP, 0 to 1, over the classes that have objects or detections; equal scores count in the order given."""
+    """Mean AP, 0 to 1, over the classes that have objects or detections; equal scores keep the order given."""
     order = np.lexsort((-scores, class_ids))  # stable
     classes, starts = np.unique(class_ids[order], return_index=True)
     groups = dict(zip(classes.tolist(), np.split(right[order], starts[1:]), strict=True)) if len(classes) else {}
@@ -178,7 +178,7 @@ def _mean_ap(class_ids: Int64, scores: Float32, right: NDArray[np.bool_], object
 
 
 def _ap(right: NDArray[np.bool_], objects: int) -> float:
-    """AP, 0 to 1, of a class's detections, best first, by COCO's 101 recall points."""
+    """AP, 0 to 1, of the detections of a class, best first, at COCO's 101 recalls."""
     if not (objects and len(right)):
         return 0.0
     found = np.cumsum(right)

@@ -1,1 +1,1 @@
-"""Downloads, archives and packages, and the checksums that they must match."""
+"""Fetches files, archives and packages, and checks their checksums."""

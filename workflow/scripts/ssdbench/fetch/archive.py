@@ -1,4 +1,7 @@
-"""Chosen members of a .zip or .tar.gz into a folder, none of which can leave it or fill the disk."""
+"""Unpacks chosen members of a .zip or .tar.gz; none can be written outside the folder or fill the disk.
+
+tarfile's filter "data" is not used: it knows no zip, unpacks links, and takes some of the names that are refused here.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,16 @@ from ssdbench.files.writing import atomic_path
 from ssdbench.jobs.progress import track
 
 _CHUNK = 1 << 20
-_MAX_MEMBERS = 300_000  # of a tar; a zip lists its own within its size
+_MAX_MEMBERS = 300_000  # of a tar; the list of a zip's members is no larger than the zip
 _MAX_BYTES = 64 << 30
-# JSON of COCO packs 1:8; what unpacks to more than 200 times its size, and to more than 64 MB, is a bomb.
+# COCO's JSON packs 8:1. An archive that unpacks to 200 times its size, and to more than 64 MB, is a bomb.
 _MAX_RATIO, _SMALL = 200, 64 << 20
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:")
-# What the readers raise on bytes that are not what they should be.
+# What the readers raise if the bytes are damaged.
 _DAMAGE = (
     EOFError,
     LookupError,
-    OSError,  # seeks to impossible places; gzip.BadGzipFile. What is written has its own sentences
+    OSError,  # seeks to impossible places; gzip.BadGzipFile. Errors of writing have their own sentences
     OverflowError,
     RuntimeError,  # encrypted members; NotImplementedError: unknown compression
     ValueError,
@@ -56,21 +59,21 @@ class _Member:
 def unpack(
     archive: Path, folder: Path, wanted: Wanted, *, flat: bool = False, max_bytes: int = _MAX_BYTES
 ) -> dict[str, Path]:
-    """Unpack the wanted members into `folder`; return the file of each by member name.
+    """Unpack the wanted members into `folder`; return {member name: file}.
 
-    Every wanted member is judged before the first is written, and each file appears whole or not at all.
-    Members that nobody asked for are passed over, whatever they are.
+    All wanted members are checked before the first is written, and each file appears whole or not at all. Other
+    members are ignored, whatever they are.
 
     Args:
-        archive: a .zip or .tar.gz, told apart by its first bytes.
-        folder: where the files go; made where it is missing.
-        wanted: member names that must all be there, or a predicate on member names (folders are not asked).
-        flat: leave the members' own folders away.
-        max_bytes: the most that may be written; 200 times the archive's size (at least 64 MB) holds besides.
+        archive: a .zip or .tar.gz; its first bytes say which.
+        folder: where the files go; made if it is missing.
+        wanted: the names of members, which must all be there, or a predicate on the names of members (no folders).
+        flat: put all files directly into `folder`, without the members' folders.
+        max_bytes: write no more than this, and no more than 200 times the archive's size (at least 64 MB).
 
     Raises:
-        UserError: the archive is damaged, lacks an asked member, or has a wanted member that would leave
-            the folder, is no plain file, comes twice or is too large; or the disk does not take it.
+        UserError: the archive is damaged or lacks a wanted member; a wanted member would leave the folder, is not a
+            plain file, comes twice or is too large; or the disk is full.
     """
     with _opened(archive, max_bytes) as (members, limit):
         chosen = _chosen(archive, members, wanted)
@@ -87,10 +90,10 @@ def unpack(
 
 
 def plain_name(name: str) -> PurePosixPath | None:
-    """A relative path of plain names, from a name that somebody else chose; None where it is anything else.
+    """The relative path that a name from outside states, if it is plain; else None.
 
-    A leading `./` is dropped. Absolute paths, `..`, backslashes, drive letters and control characters are
-    never plain, so the path joined to a folder stays in it.
+    A leading `./` is dropped. A plain path is not absolute and has no `..`, backslash, drive letter or control
+    character, so when it is joined to a folder it stays in that folder.
     """
     path = PurePosixPath(name)
     too_long = any(len(part.encode("utf-8", "replace")) > 255 for part in path.parts)
@@ -101,7 +104,7 @@ def plain_name(name: str) -> PurePosixPath | None:
 
 @contextmanager
 def _opened(archive: Path, max_bytes: int) -> Iterator[tuple[list[_Member], int]]:
-    """The members of an archive, while it is open, and the most bytes that may come out of it."""
+    """The members of an archive, which stays open meanwhile, and how many bytes may be unpacked from it."""
     try:
         size = archive.stat().st_size
         with archive.open("rb") as file:
@@ -133,14 +136,14 @@ def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
 def _tar_members(archive: Path, stream: _BoundedGzip, tar: tarfile.TarFile, limit: int) -> list[_Member]:
     members = []
     for number, info in enumerate(tar):
-        # Members that are passed over are decompressed all the same.
+        # Members that nobody wants are decompressed too.
         if info.size < 0:
             raise ValueError(f"{info.name!r} has a negative size")
         if number > _MAX_MEMBERS or info.offset_data + info.size > limit:
             raise _too_large(archive, limit)
         if not info.isdir():
             members.append(_tar_member(tar, info))
-    # A tar has no checksum, but gzip has one at its end: read on to it before anything is trusted.
+    # A tar has no checksum of its contents, but gzip has one at its end: read up to it before trusting anything.
     while stream.read(_CHUNK):
         if stream.tell() > limit:
             raise _too_large(archive, limit)
@@ -153,7 +156,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A gzip stream of which no one can read a huge piece at once, as a tar's extended headers would."""
+    """A gzip stream that refuses to read a huge piece at once, as a tar's extended headers can ask for."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= 64 * _CHUNK:
@@ -177,7 +180,7 @@ def _chosen(archive: Path, members: list[_Member], wanted: Wanted) -> list[_Memb
 
 
 def _key(name: str) -> str:
-    """The name by which a member is asked for: many tars begin every name with `./`."""
+    """A member's name without the `./` that every name of many tars begins with."""
     return name.removeprefix("./")
 
 
@@ -207,7 +210,7 @@ def _targets(archive: Path, folder: Path, members: list[_Member], flat: bool) ->
 
 
 def _write(archive: Path, member: _Member, target: Path) -> None:
-    """Write one member. Its stated size is what the limits were held to, so not a byte more is believed."""
+    """Write one member. The limits were checked against its stated size, so any other size is an error."""
     source = member.open()
     if source is None:
         raise _refused(archive, member, "is not a plain file")
@@ -219,14 +222,14 @@ def _write(archive: Path, member: _Member, target: Path) -> None:
                 break
             file.write(chunk)
         if left != 0:
-            raise EOFError(f"{member.name!r} has not the size that its header states")
+            raise EOFError(f"{member.name!r} does not have the size that its header states")
 
 
 def _chunks(source: IO[bytes]) -> Iterator[bytes]:
     try:
         while chunk := source.read(_CHUNK):
             yield chunk
-    except OSError as error:  # of the archive, not of the disk that is written to
+    except OSError as error:  # an error of the archive, not of the disk that is written to
         raise EOFError(str(error)) from error
 
 
@@ -239,6 +242,6 @@ def _refused(archive: Path, member: _Member, why: str) -> UserError:
 
 def _too_large(archive: Path, limit: int) -> UserError:
     return UserError(
-        f"Archive {archive} unpacks to more than {megabytes(limit)}, which no honest one of its size does. "
+        f"Archive {archive} unpacks to more than {megabytes(limit)}, which is implausible for its size. "
         "Do not use this archive."
     )

@@ -1,4 +1,4 @@
-"""Trust on first use: files that no registry row vouches for are held to what their first download was."""
+"""Trust on first use: a file without a checksum in the registry must always equal its first download."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssdbench.files.reading import read_yaml
 from ssdbench.files.writing import write_text
 
 _HEADER = """\
-# Files without a checksum in the registry, as their first download was. Later downloads are held to it.
+# Checksums of files that have none in the registry, from their first download. Later downloads must match.
 """
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -26,7 +26,7 @@ Origin = Literal["registry", "first use"]
 
 @dataclass(frozen=True)
 class Known:
-    """What a file must be: `sha256` in hex, `size` in bytes (None: not stated), and who says so."""
+    """The expected `sha256` in hex and `size` in bytes (None: not stated) of a file, and where they come from."""
 
     sha256: str
     size: int | None
@@ -34,19 +34,19 @@ class Known:
 
 
 class Checksums:
-    """The file resources/checksums.yaml: {key: {sha256, size, url, date}}, shared by parallel writers.
+    """The file resources/checksums.yaml: {key: {sha256, size, url, date}}. Several processes may write it.
 
-    A file's key is its first url, for names such as model.tflite are those of many files.
+    A file's key is its first url, because many files have names such as model.tflite.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def known(self, file: RemoteFile) -> Known | None:
-        """What `file` must be by its registry row, else by its first download, else None.
+        """The expected checksum of `file`, from its registry row or else from its first download; None without either.
 
         Raises:
-            UserError: checksums.yaml is not what this class writes.
+            UserError: checksums.yaml does not have the form that this class writes.
         """
         if file.sha256 is not None:
             return Known(file.sha256.lower(), file.size, "registry")
@@ -54,7 +54,7 @@ class Checksums:
         return None if row is None else Known(row["sha256"], row["size"], "first use")
 
     def hold(self, file: RemoteFile, sha256: str, size: int, url: str) -> Origin:
-        """Hold a file that was fetched from `url` to what is known of it; record it where nothing is.
+        """Check a file that was fetched from `url` against its known checksum; record its checksum if none is known.
 
         Raises:
             UserError: `sha256` is not the known one.
@@ -71,7 +71,7 @@ class Checksums:
         return known.origin
 
     def mismatch(self, file: RemoteFile, known: Known, sha256: str) -> str:
-        """The predicate of a sentence about `file`, whose hash is `sha256` and not the known one."""
+        """What is wrong with `file`, as the end of a sentence: its hash is `sha256` and not the known one."""
         if known.origin == "registry":
             return (
                 f"has sha256 {sha256}, but the registry row says {known.sha256} "
@@ -83,7 +83,7 @@ class Checksums:
         )
 
     def _rows(self) -> dict[str, dict[str, Any]]:
-        remedy = "Repair it, or delete it to trust the files anew."
+        remedy = "Repair it, or delete it to trust the next downloads."
         if not self._path.exists():
             return {}
         try:

@@ -1,4 +1,4 @@
-"""Downloads over http and https: streamed, resumed, retried, verified, and in place whole or not at all."""
+"""Downloads over http and https: streamed, resumed, retried and verified; a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ssdbench.jobs.progress import Progress
 _LOG = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 _REDIRECTS = 5
-_SLOWEST = 1024  # bytes a second; slower than this for a whole `read` timeout counts as stalled
-_PROGRESS = 1 << 20  # an attempt that brought this many new bytes is not counted as fruitless
+_SLOWEST = 1024  # bytes a second; a download that is slower for a whole `read` timeout counts as stalled
+_PROGRESS = 1 << 20  # an attempt that brings this many new bytes does not count as fruitless
 _LONGEST_WAIT = 60.0
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMEDY = (
@@ -39,10 +39,10 @@ Check = Callable[[Path], str]
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download goes on.
+    """When a download gives up.
 
-    attempts: fruitless ones in a row at one url. backoff: seconds; the wait before attempt n + 1 is drawn
-    from 0 to backoff * 2^(n - 1), at most 60. connect, read: seconds without an answer, without data.
+    attempts: how many may be fruitless in a row at one url. backoff: seconds; the wait before attempt n + 1 is random
+    between 0 and backoff * 2^(n - 1), and at most 60. connect, read: seconds to wait for an answer, for data.
     """
 
     attempts: int = 5
@@ -56,7 +56,7 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class Fetched:
-    """A verified file in its place; `origin` says whose checksum vouches for it."""
+    """A verified file in its place; `origin` says where its checksum comes from."""
 
     path: Path
     size: int
@@ -65,11 +65,11 @@ class Fetched:
 
 
 class _Broken(Exception):
-    """The attempt failed, but the same url may well succeed later."""
+    """The attempt failed, but the same url may succeed later."""
 
 
 class _Refused(Exception):
-    """This url will not do, however often it is asked."""
+    """The url cannot serve the file, however often it is asked."""
 
 
 def fetch(
@@ -79,13 +79,13 @@ def fetch(
     mirror: str | None = None,
     patience: Patience = PATIENCE,
 ) -> Fetched:
-    """Have `file` at `destination`, verified: as it lies there, or fetched from the first url that serves it.
+    """Verify the file at `destination`, or fetch it from the first url that serves it.
 
-    Bytes arrive in `<destination>.part`, which a later call resumes, and are renamed once size and sha256
-    agree. Parallel calls for one destination wait for each other.
+    Bytes are written to `<destination>.part`, which a later call resumes, and which is renamed once size and sha256
+    agree. Parallel calls with the same destination wait for each other.
 
     Raises:
-        UserError: no url serves the right file, or the disk does not take it.
+        UserError: no url serves the right file, or it cannot be written.
     """
     with disk_errors(destination), locked(destination):
         known = checksums.known(file)
@@ -95,7 +95,7 @@ def fetch(
             if (known is None or sha256 == known.sha256) and size in (None, destination.stat().st_size):
                 origin = checksums.hold(file, sha256, destination.stat().st_size, "a file already in place")
                 return Fetched(destination, destination.stat().st_size, sha256, origin)
-            _LOG.warning("%s is not the file that %s should be: it is fetched anew.", destination, file.name)
+            _LOG.warning("%s is not the expected file %s and is fetched again.", destination, file.name)
 
         def check(part: Path) -> str:
             found = sha256_file(part)
@@ -106,21 +106,21 @@ def fetch(
             transfer = Transfer(file.name, part, size, check, patience, session, trusted=known is not None)
             url = transfer.run(urls_of(file.name, file.urls, mirror))
         sha256, arrived = known.sha256 if known else sha256_file(part), part.stat().st_size
-        # Recorded before the rename: killed in between, the next run finds the complete part and its record.
+        # Recorded before the rename: after a kill in between, the next run finds the complete part and its checksum.
         origin = checksums.hold(file, sha256, arrived, url)
         part.replace(destination)
         return Fetched(destination, arrived, sha256, origin)
 
 
 def urls_of(name: str, urls: Iterable[str], mirror: str | None) -> tuple[str, ...]:
-    """The urls to ask for the file `name`: as given, or all of them moved to `mirror`.
+    """The urls to ask for the file `name`: `urls` as they are, or each of them at `mirror`.
 
-    A mirror keeps each host as its first folder: with `http://127.0.0.1:8000` as the mirror,
+    A mirror has a folder for each host: with the mirror `http://127.0.0.1:8000`,
     http://images.cocodataset.org/zips/val2017.zip becomes
     http://127.0.0.1:8000/images.cocodataset.org/zips/val2017.zip.
 
     Raises:
-        UserError: a url is not plain http or https.
+        UserError: a url is not an http or https url, or holds a user name.
     """
     asked = dict.fromkeys(urls)
     for url in [*asked, *([mirror] if mirror else [])]:
@@ -129,22 +129,21 @@ def urls_of(name: str, urls: Iterable[str], mirror: str | None) -> tuple[str, ..
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{name}: {url} is no http or https url. Correct it in the registry or in `mirror`.")
+            raise UserError(f"{name}: {url} is not an http or https url. Correct it in the registry or in `mirror`.")
         if "@" in parts.netloc:
-            raise UserError(f"{name}: the url at {parts.hostname} holds a user name. Move it to ~/.netrc.")
+            raise UserError(f"{name}: the url at {parts.hostname} contains a user name. Move it to ~/.netrc.")
     if not asked:
-        raise UserError(f"{name} has no url to come from. Add one to its registry row through `registries`.")
+        raise UserError(f"{name} has no url. Add one to its registry row through `registries`.")
     if not mirror:
         return tuple(asked)
     return tuple(f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}" for url in asked)
 
 
 class Transfer:
-    """One file on its way into `part`.
+    """Fetches one file into `part`.
 
-    size: bytes, where they are known. check: says what is wrong with a complete part, or "". trusted: the
-    check proves the content, so a part of unknown origin may be resumed. limit: more bytes than this are
-    refused. quiet: no progress.
+    size: in bytes, if known. check: returns what is wrong with a complete part, or "". trusted: the check proves the
+    content, so a part of unknown origin may be resumed. limit: refuse more bytes than this. quiet: show no progress.
     """
 
     def __init__(
@@ -171,7 +170,7 @@ class Transfer:
         """Ask each url in turn until the part is complete and right; return the url that served it.
 
         Raises:
-            UserError: none of them does.
+            UserError: no url served it.
         """
         reasons = []
         for url in urls:
@@ -205,10 +204,10 @@ class Transfer:
             except _Broken as error:
                 if self._furthest - before < _PROGRESS:
                     raise
-                _LOG.info("%s: %s %s; going on from there.", self._name, url, error)
+                _LOG.info("%s: %s %s; resuming.", self._name, url, error)
         if fault := self._check(self._part):
             self._part.unlink()
-            # Pieces of two files make a third: only bytes that came in one piece speak against the url.
+            # Pieces of two files may have been joined: only a file that came in one piece proves that the url is wrong.
             raise _Broken(fault) if self._resumed else _Refused(fault)
 
     def _receive(self, url: str) -> None:
@@ -241,13 +240,13 @@ class Transfer:
                 raise _Broken(f"broke off ({_reason(error)})") from error
 
     def _start(self, response: requests.Response, asked: int) -> tuple[int, int | None]:
-        """The byte at which the response begins, and the length of the whole file where it is stated."""
+        """The byte at which the response begins, and the length of the whole file if it is stated."""
         status = response.status_code
         if status in _TRANSIENT:
             raise _Broken(f"answered {status}")
         if status == 416 and asked:
             self._part.unlink()
-            raise _Broken("has nothing after what was fetched before")
+            raise _Broken("has no bytes after those fetched before")
         length = response.headers.get("Content-Length", "")
         if status == 206 and asked:
             match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
@@ -276,7 +275,7 @@ class Transfer:
             if progress is not None and start:
                 progress.advance(start)
             with self._part.open("ab" if start else "wb") as file:
-                # Bytes as they were sent: a server that labels a .tar.gz as encoded must not get it unpacked.
+                # Undecoded bytes: a .tar.gz must not be unpacked because a server labels it as encoded.
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     have, pace = have + len(chunk), pace + len(chunk)
                     if have > most:
@@ -299,7 +298,7 @@ class Transfer:
 
 
 def new_session() -> requests.Session:
-    """A session that follows few redirects and asks for bytes as they are; threads may share it."""
+    """A session that follows few redirects and asks for unencoded bytes; threads may share it."""
     session = requests.Session()
     session.max_redirects = _REDIRECTS
     session.headers.update({"Accept-Encoding": "identity", "User-Agent": "ssdbench"})
@@ -307,7 +306,7 @@ def new_session() -> requests.Session:
 
 
 def _validator(response: requests.Response) -> str:
-    """What If-Range may be asked with: a strong ETag, else the date of the last change, else ""."""
+    """The value for If-Range: a strong ETag, else the date of the last change, else ""."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
@@ -331,7 +330,7 @@ def _fault(error: requests.RequestException, patience: Patience) -> _Broken | _R
 
 
 def _reason(error: BaseException) -> str:
-    """What the exception at the root of `error` says, in the system's own words where it has them."""
+    """The message of the exception at the root of `error`; of an error of the system, its description."""
     root = error
     while (earlier := root.__cause__ or root.__context__) is not None:
         root = earlier

@@ -1,4 +1,4 @@
-"""A COCO dataset's image files: only those that are wanted, each checked once and held to its hash."""
+"""Fetches the wanted image files of a COCO dataset; each is checked once, and must keep its hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 _THREADS = 8
 _MAX_IMAGE_BYTES = 64 << 20
-# A server that cannot give so many of them is not asked for the rest.
+# After this many failures a server is not asked for the rest.
 _ENOUGH_FAILURES = 8
 
 
@@ -40,17 +40,18 @@ def place_images(
     mirror: str | None = None,
     patience: Patience = PATIENCE,
 ) -> dict[str, str]:
-    """Have the images of `records` in `<folder>/images`; return {file_name: sha256 in hex}.
+    """Fetch the images of `records` that are missing in `<folder>/images`; return {file_name: sha256 in hex} of all.
 
-    Every image is fully decoded once and has the size that its record states (width 0: not known). What was
-    found lies in `<folder>/images.sha256.json`, {file_name: {sha256, size, mtime_ns, width, height}}: a file
-    that is there and unchanged is not read again, and one that is fetched anew must be the same bytes.
+    Every image is decoded once, and must have the size that its record states (width 0: unknown). The result is kept
+    in `<folder>/images.sha256.json`, {file_name: {sha256, size, mtime_ns, width, height}}: an unchanged file is not
+    read again, and a file that is fetched again must have the same bytes.
 
-    Up to 1000 missing images come from `single_image_urls` (with `{file_name}` in them); for more, or where
-    the archive lies in `downloads` already, its wanted members are unpacked.
+    Up to 1000 missing images are fetched one by one from `single_image_urls` (which contain `{file_name}`). If more are
+    missing, or if `downloads` already holds the archive, they are unpacked from the archive.
 
     Raises:
-        UserError: images cannot be had (it says how many, and the first), or the disk does not take them.
+        UserError: some images could not be fetched (the message says how many, and names the first), or the disk is
+            full.
     """
     wanted = {record.file_name: record for record in records}
     for name in wanted:
@@ -73,9 +74,9 @@ def place_images(
             shelf.save()
     if faults:
         some = ", ".join([*list(faults)[:3], *(["..."] if len(faults) > 3 else [])])
-        at_least = "At least " if len(faults) >= _ENOUGH_FAILURES else ""
+        at_least = "at least " if len(faults) >= _ENOUGH_FAILURES else ""
         raise UserError(
-            f"{at_least}{len(faults)} of {len(wanted)} images of {folder.name} cannot be had ({some}). "
+            f"Could not get {at_least}{len(faults)} of {len(wanted)} images of {folder.name} ({some}). "
             f"{next(iter(faults.values()))}"
         )
     return {name: shelf.entries[name].sha256 for name in wanted}
@@ -83,7 +84,7 @@ def place_images(
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a checked image file was; while its size and mtime stand, so does the rest."""
+    """What was found in an image file; it holds as long as size and modification time stay."""
 
     sha256: str
     size: int
@@ -96,7 +97,7 @@ class _Entry:
 
 
 class _Shelf:
-    """The image files of one dataset and the ledger of what they were found to be."""
+    """The image files of one dataset, and the ledger of what was found in them."""
 
     def __init__(self, images: Path, ledger: Path) -> None:
         self.images, self._ledger = images, ledger
@@ -105,7 +106,7 @@ class _Shelf:
         self.entries = dict(self._before)
 
     def faults(self, records: Iterable[ImageRecord], label: str) -> dict[str, str]:
-        """What is wrong with the files, by file name; those that are right are entered."""
+        """What is wrong with the files, by file name; good files are entered in the ledger."""
         records = list(records)
         with ThreadPoolExecutor(_THREADS) as pool:
             faults = list(track(pool.map(self._fault, records), label, len(records)))
@@ -121,7 +122,7 @@ class _Shelf:
         return self.enter(path, record)
 
     def enter(self, path: Path, record: ImageRecord) -> str:
-        """Read, hash and decode the file at `path`; enter it as the record's, or say what is wrong."""
+        """Read, hash and decode the file at `path`; enter it for the record, or return what is wrong with it."""
         try:
             status = path.stat()
             data = read_image(path)
@@ -139,7 +140,7 @@ class _Shelf:
         return ""
 
     def save(self) -> None:
-        """Write the ledger, where anything was entered."""
+        """Write the ledger if anything was entered."""
         if self.entries != self._before:
             rows = {name: asdict(entry) for name, entry in sorted(self.entries.items())}
             write_json(self._ledger, rows)
@@ -151,7 +152,7 @@ def _read_ledger(ledger: Path) -> Mapping[str, _Entry]:
     try:
         return {name: _Entry(**row) for name, row in read_json(ledger).items()}
     except (AttributeError, TypeError) as error:
-        raise UserError(f"{ledger} holds no image hashes. Delete it, and the images are checked anew.") from error
+        raise UserError(f"{ledger} does not hold image hashes. Delete it, and the images are checked again.") from error
 
 
 def _fetch_singles(
@@ -161,7 +162,7 @@ def _fetch_singles(
     mirror: str | None,
     patience: Patience,
 ) -> dict[str, str]:
-    """Fetch images one by one in a few threads; return what is wrong with those that cannot be had."""
+    """Fetch images one by one in a few threads; return what went wrong, by file name."""
     faults: dict[str, str] = {}
 
     def fetch_one(record: ImageRecord) -> None:

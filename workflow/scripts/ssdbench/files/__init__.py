@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all: writing, reading, hashing, schemas, disk space."""
+"""Reading and writing files, each of which appears whole or not at all; hashes, schemas, disk space."""

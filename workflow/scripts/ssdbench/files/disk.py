@@ -1,4 +1,4 @@
-"""What a disk does to a writer: other processes at the same file, too little room, refused writes."""
+"""What can go wrong when a file is written: another process writes it, the disk is full, the disk refuses."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold `path` for one writer: wait while another process or thread holds it, let go at the end.
+    """Lock `path` for one writer: wait while another process or thread holds the lock, release it at the end.
 
-    The lock is the kernel's, on the neighbour `.<name>.lock`, which stays: a killed holder lets go of it by
-    dying, so there is nothing stale to clean up.
+    The lock is the kernel's, on the file `.<name>.lock` beside `path`, which stays. The kernel releases the lock when
+    its holder ends, even if it is killed, so no stale lock has to be cleaned up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _LOG.info("Another process is at %s: waiting for it.", path)
+            _LOG.info("Another process is writing %s: waiting for it.", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
 def full_disk(path: Path) -> Iterator[None]:
-    """Turn a disk that is full while `path` is written into a sentence; other errors pass.
+    """Turn the error of a full disk, raised while `path` is written, into a UserError; let other errors pass.
 
     Raises:
-        UserError: there is no room.
+        UserError: the disk is full.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise UserError(f"{path} cannot be written: the disk is full. Free some room, run again.") from error
+            raise UserError(f"{path} cannot be written: the disk is full. Free some space and run again.") from error
         raise
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses while `path` is written into a sentence.
+    """Turn errors of the disk, raised while `path` is written, into a UserError.
 
     Raises:
-        UserError: there is no room, no permission, or another fault of the disk.
+        UserError: the disk is full, writing is not permitted, or the disk failed otherwise.
     """
     try:
         with full_disk(path):
@@ -65,7 +65,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def require_room(folder: Path, needed: int, purpose: str) -> None:
-    """Check that `folder`'s disk has `needed` bytes free.
+    """Check that the disk of `folder` has `needed` bytes free.
 
     Raises:
         UserError: it has less.
@@ -74,10 +74,10 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
     if free < needed:
         raise UserError(
             f"{purpose} needs {megabytes(needed)} in {folder}, but its disk has {megabytes(free)} free. "
-            "Free some room and run again."
+            "Free some space and run again."
         )
 
 
 def megabytes(size: int) -> str:
-    """`size` bytes in words, e.g. `815.6 MB` (1 MB = 10^6 bytes)."""
+    """A number of bytes as text, e.g. `815.6 MB` (1 MB = 10^6 bytes)."""
     return f"{size / 1e6:.1f} MB"

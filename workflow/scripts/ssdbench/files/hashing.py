@@ -36,14 +36,14 @@ def sha256_text(text: str) -> str:
 
 
 def sha256_files(files: Iterable[str | Path]) -> str:
-    """One sha256 over the contents of several files, in the order of their names."""
+    """A sha256 of the contents of several files, in the order of their names."""
     return sha256_text("".join(sha256_file(Path(file)) for file in sorted(set(map(str, files)))))
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """A hash that changes when one of the files (or a file in one of the folders) does: name, size, mtime.
+    """A hash of the names, sizes and modification times of files, and of all files in folders.
 
-    Files only, folders are walked. A missing path counts as such; nothing is opened.
+    No file is opened. A missing path changes the hash too.
     """
     digest = hashlib.sha256()
     for path in paths:

@@ -1,4 +1,4 @@
-"""Reads JSON and YAML files; what cannot be read is said with its file."""
+"""Reads JSON and YAML files; errors name the file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def json_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON."""
+    """Turn errors raised while a JSON file is read into a UserError: it is missing, unreadable or not JSON."""
     try:
         yield
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or an absurd number
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or a number that is too long
         raise UserError(f"{path} is not JSON: {error}. Delete it, or give another file.") from error
 
 

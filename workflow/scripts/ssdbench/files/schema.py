@@ -1,4 +1,4 @@
-"""YAML documents and their schemas: reading, checking, filling in defaults."""
+"""Checks YAML documents against their schemas, and fills in defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def validate(document: Any, schema: Path, name: str) -> None:
     """Check a document against a JSON Schema (2020-12) file.
 
     Raises:
-        UserError: it does not fit; the first fault is told with its key, what was found and what is allowed.
+        UserError: it does not fit. The message names the key of the first fault, what was found and what is allowed.
     """
     validator = _VALIDATOR(read_yaml(schema))
     faults = sorted(validator.iter_errors(document), key=lambda fault: [str(part) for part in fault.path])
@@ -31,7 +31,9 @@ def validate(document: Any, schema: Path, name: str) -> None:
 def _matches(
     validator: Any, pattern: str, instance: object, schema: Mapping[str, Any]
 ) -> Iterator[jsonschema.ValidationError]:
-    """The rule `pattern`, with `$` at the very end of the text: Python's also stands before a last line break."""
+    """The rule `pattern`, with a `$` that matches only at the end of the text: Python's also matches before a last
+    line break.
+    """
     if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -42,7 +44,7 @@ _VALIDATOR: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 
 def _sentence(fault: jsonschema.ValidationError) -> str:
-    """One sentence on a schema fault: the key, what is wrong with it, what is allowed."""
+    """A sentence about a schema fault: the key, what is wrong with it, what is allowed."""
     key = ".".join(str(part) for part in fault.path) or "the document"
     rule: Any = fault.validator_value
     if fault.validator == "additionalProperties" and isinstance(fault.instance, Mapping):
@@ -93,7 +95,7 @@ def _number(text: str) -> int | float | str:
 
 
 def with_defaults(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a document in which every key that the schema gives a default for is present."""
+    """A copy of a document with the schema's defaults for the keys that it lacks."""
     filled = copy.deepcopy(dict(document))
     for key, part in schema.get("properties", {}).items():
         if key not in filled and "default" in part:

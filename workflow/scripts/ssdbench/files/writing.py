@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Writes files so that each appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
 
 
 def copy_path(source: Path, destination: Path) -> None:
-    """Copy a file or a folder; a folder that was there goes, and the new one appears whole."""
+    """Copy a file or a folder. The copy appears whole, and takes the place of what was there."""
     if not source.is_dir():
         write_bytes(destination, source.read_bytes())
         return

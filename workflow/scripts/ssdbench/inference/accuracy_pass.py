@@ -24,9 +24,9 @@ from ssdbench.coco.detections import detections_text, write_detection_texts
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.images.pixels import ChannelOrder, load_image
 from ssdbench.inference.detect import _IMAGES_OF_A_STREAM, detect
-from ssdbench.inference.trace import Recorder, SeenCell, join_seen
+from ssdbench.inference.trace import Recorder, Trace, join_traces
 from ssdbench.jobs.progress import Progress
-from ssdbench.jobs.worker_pool import Streams
+from ssdbench.jobs.worker_pool import WorkerPool
 from ssdbench.machine.host import peak_rss_mb
 from ssdbench.runtimes import import_framework, open_session
 
@@ -70,7 +70,7 @@ class Outcome:
     """
 
     detections: int
-    seen: SeenCell
+    seen: Trace
     runtime: dict[str, Any]
     seconds: float
     load_seconds: float
@@ -79,14 +79,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Chunk:
     """What came of some images in a row: lines for the file, how many, and what was seen."""
 
     text: str
     detections: int
-    seen: SeenCell
+    seen: Trace
 
-    def equals(self, other: _Part) -> bool:
+    def equals(self, other: _Chunk) -> bool:
         """Whether both are the same to the last bit."""
         pairs = zip(vars(self.seen).values(), vars(other.seen).values(), strict=True)
         return self.text == other.text and all(np.array_equal(one, another) for one, another in pairs)
@@ -118,7 +118,7 @@ def run_pass(job: Pass, threads: int, path: Path) -> Outcome:
     progress.close()
     return Outcome(
         detections,
-        join_seen(seen) if seen else Recorder(0).result(),
+        join_traces(seen) if seen else Recorder(0).result(),
         run.runtime,
         run.ended - run.began,
         run.began - start,
@@ -138,11 +138,11 @@ class _Run:
         self.streams_mb = 0.0
         self.began = self.ended = time.perf_counter()
 
-    def parts(self) -> Generator[_Part]:
+    def parts(self) -> Generator[_Chunk]:
         """What comes of the images, in order."""
         fitting = max(psutil.virtual_memory().available // _BYTES_OF_A_STREAM, 1)
         count = max(min(self._threads, fitting, -(-self._images // _IMAGES_OF_A_STREAM)), 1)
-        with closing(Streams(partial(_Stream, self._job, 1), count)) as streams:
+        with closing(WorkerPool(partial(_Worker, self._job, 1), count)) as streams:
             self.began = time.perf_counter()
             self._choose(count, 1, "one core" if self._threads == 1 else "one stream a core; the pass is short", {})
             done = 0
@@ -156,7 +156,7 @@ class _Run:
             yield from session.run(self._chunks(done, 1, _IMAGES_OF_ONE_SESSION))
             self._end(session)
 
-    def _try_both(self, streams: Streams[range, _Part], count: int) -> Generator[_Part, None, int]:
+    def _try_both(self, streams: WorkerPool[range, _Chunk], count: int) -> Generator[_Chunk, None, int]:
         """Work for a second with streams and then, in a long pass, with one session, and choose; the images done.
 
         A pass that is not long is done whole with streams: a pause to look at the clock would leave cores idle.
@@ -183,8 +183,8 @@ class _Run:
         return done
 
     def _for_a_while(
-        self, streams: Streams[range, _Part], chunks: Iterable[range], worth_a_trial: float = 0.0
-    ) -> Generator[_Part, None, tuple[int, float, _Part | None]]:
+        self, streams: WorkerPool[range, _Chunk], chunks: Iterable[range], worth_a_trial: float = 0.0
+    ) -> Generator[_Chunk, None, tuple[int, float, _Chunk | None]]:
         """Hand out images for a trial, and all others too where they would take less than `worth_a_trial` seconds.
 
         Returns:
@@ -211,8 +211,8 @@ class _Run:
             yield range(start, stop)
             start = stop
 
-    def _one_session(self) -> Streams[range, _Part]:
-        return Streams(partial(_Stream, self._job, self._threads), 1)
+    def _one_session(self) -> WorkerPool[range, _Chunk]:
+        return WorkerPool(partial(_Worker, self._job, self._threads), 1)
 
     def _choose(self, streams: int, threads: int, reason: str, tried: Mapping[str, float]) -> None:
         self.choice = {
@@ -222,14 +222,14 @@ class _Run:
             "images_per_second": dict(tried),
         }
 
-    def _end(self, streams: Streams[range, _Part]) -> None:
+    def _end(self, streams: WorkerPool[range, _Chunk]) -> None:
         self.ended = time.perf_counter()
         described = streams.describe()
         self.runtime = described["runtime"]
         self.streams_mb = self.choice["streams"] * described["peak_rss_mb"]
 
 
-class _Stream:
+class _Worker:
     """One session and what a process does with it."""
 
     def __init__(self, job: Pass, threads: int) -> None:
@@ -239,7 +239,7 @@ class _Stream:
         if first is not None:
             self._session.run(first[np.newaxis])  # the first call is slow, in TensorFlow by a second
 
-    def work(self, places: range) -> _Part:
+    def work(self, places: range) -> _Chunk:
         """The detections of the images at these places of the records."""
         job = self._job
         recorder = Recorder(job.count, job.first + places.start)
@@ -257,7 +257,7 @@ class _Stream:
         for record, one in found:
             texts.append(detections_text(record.id, one.class_ids.tolist(), one.boxes, one.scores))
             count += len(one.scores)
-        return _Part(",\n".join(filter(None, texts)), count, recorder.result())
+        return _Chunk(",\n".join(filter(None, texts)), count, recorder.result())
 
     def describe(self) -> dict[str, Any]:
         """{runtime: the facts of the session, peak_rss_mb}."""

@@ -32,7 +32,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class SeenCell:
+class Trace:
     """What one cell saw of a list of N images, and the raw heads of K of them; K is 0 where the graph hides them.
 
     image_ids: int64 [N]. pixels: uint8 [N, 32], sha256 as `pixel_hash` has it. heads_ids: int64 [K].
@@ -73,9 +73,9 @@ class Recorder:
             self._heads_ids.append(image_id)
             self._heads.append(output)
 
-    def result(self) -> SeenCell:
+    def result(self) -> Trace:
         """What was taken down so far."""
-        return SeenCell(
+        return Trace(
             image_ids=np.array(self._ids, np.int64),
             pixels=np.frombuffer(b"".join(self._pixels), np.uint8).reshape(-1, 32),
             heads_ids=np.array(self._heads_ids, np.int64),
@@ -84,10 +84,10 @@ class Recorder:
         )
 
 
-def join_seen(parts: Sequence[SeenCell]) -> SeenCell:
+def join_traces(parts: Sequence[Trace]) -> Trace:
     """What a cell saw of a list whose parts were seen one after the other."""
     with_heads = [part for part in parts if len(part.heads_ids)]
-    return SeenCell(
+    return Trace(
         image_ids=np.concatenate([part.image_ids for part in parts]),
         pixels=np.concatenate([part.pixels for part in parts]),
         heads_ids=np.concatenate([part.heads_ids for part in parts]),
@@ -103,21 +103,21 @@ def pixel_hash(pixels: UInt8) -> str:
     return digest.hexdigest()
 
 
-def write_seen(path: Path, cell: SeenCell) -> None:
+def write_trace(path: Path, cell: Trace) -> None:
     """Write what a cell saw as .npz, atomically."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **vars(cell))
 
 
-def read_seen(path: Path) -> SeenCell:
-    """Read what `write_seen` wrote.
+def read_trace(path: Path) -> Trace:
+    """Read what `write_trace` wrote.
 
     Raises:
         UserError: the file is missing or not one of these.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return SeenCell(**{name: file[name] for name in SeenCell.__dataclass_fields__})
+            return Trace(**{name: file[name] for name in Trace.__dataclass_fields__})
     except _UNREADABLE as error:
         raise UserError(f"{path} cannot be read as what a cell saw. Delete it, and its cell is run again.") from error
 

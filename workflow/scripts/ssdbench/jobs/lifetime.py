@@ -12,13 +12,13 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """Have the kernel kill this process when its parent ends, however it ends; on other systems than Linux nothing.
+    """Have the kernel kill this process when its parent ends, for whatever reason. Does nothing outside Linux.
 
-    So nothing of a killed run computes on beside the next one, or replaces files under it. What is killed leaves no
-    half file: files appear by a rename.
+    So no process of a killed run works on beside the next run, or replaces its files. A killed process leaves no half
+    files, because files appear by a rename.
 
     Args:
-        parent: the process that started this one, where that is known: it may have ended before this call.
+        parent: the process that started this one, if known: it may have ended before this call.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Work in a child process under limits, so that a crash, a hang or too much memory in native code has a reason."""
+"""Runs work in a child process with limits, so that a crash, a hang or too much memory of native code gets a reason."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from typing import Any, TextIO
 
 import psutil
 
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, unexpected
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.machine.host import peak_rss_mb
 
 _LOG = logging.getLogger(__name__)
 
-# How often the child's memory is looked at. It costs some 50 microseconds, too little to disturb a timing.
+# How often the child's memory is checked. A check takes some 50 microseconds, too little to disturb a timing.
 _SECONDS_BETWEEN_LOOKS = 0.2
 
-# What a job takes besides the child: Snakemake twice and the script, 330 MB measured on SLURM, and some room between
-# two looks.
+# The memory of a job besides its child: Snakemake twice and the script (330 MB measured on SLURM), and a margin for
+# what the child takes between two checks.
 _RESERVE_MB = 500
-_TIME_SHARE = 0.9  # of the job's; the rest is for its start and for writing the record
+_TIME_SHARE = 0.9  # of the job's time; the rest is for its start and for writing the record
 
 
 class OverLimit(UserError):
-    """A child was ended for its memory or time: with more of it, it may go well."""
+    """A child took too much memory or time and was ended. With more, it may succeed."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may take: below what its job may, so that the job is there to say what happened.
+    """The limits of a child. They are below those of its job, so that the job can still say what happened.
 
     memory_mb: resident memory of the child and its own children, in MB; None: no limit.
     seconds: wall time.
-    attempts_left: how often Snakemake will start the job again, with more.
+    attempts_left: how often Snakemake will start the job again, with higher limits.
     """
 
     memory_mb: float | None
@@ -54,7 +54,7 @@ def job_limits(resources: Mapping[str, Any]) -> Limits:
     """The limits that follow from a job's resources.
 
     Args:
-        resources: `runtime` in minutes; `mem_mb` and `attempts_left` where they are set. A cluster profile sets
+        resources: `runtime` in minutes; `mem_mb` and `attempts_left` if they are set. A cluster profile sets
             `attempts_left`; without it a job is not started again.
     """
     memory = resources.get("mem_mb")
@@ -84,7 +84,7 @@ def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> d
         _await_message(receiver, child.pid or 0, limits, what)
         try:
             kind, value = receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError: it was killed while it wrote
             child.join()
             raise death(what, child.exitcode) from None
     finally:
@@ -100,7 +100,7 @@ def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> d
 
 
 def _await_message(receiver: Connection, child: int, limits: Limits, what: str) -> None:
-    """Return when the child has sent something or ended."""
+    """Wait until the child has sent something or ended."""
     end = time.monotonic() + limits.seconds
     while not receiver.poll(max(0.0, min(_SECONDS_BETWEEN_LOOKS, end - time.monotonic()))):
         if time.monotonic() >= end:
@@ -116,7 +116,7 @@ def _await_message(receiver: Connection, child: int, limits: Limits, what: str) 
 
 
 def _resident_mb(process: int) -> float:
-    """Memory that a process and its children hold now, in MB; 0 when it has ended."""
+    """The memory that a process and its children hold now, in MB; 0 if it has ended."""
     total = 0
     for one in _family(process):
         with suppress(psutil.Error):
@@ -125,7 +125,7 @@ def _resident_mb(process: int) -> float:
 
 
 def _end(process: int) -> None:
-    """Kill a process and its children, which would outlive it."""
+    """Kill a process, and its children too, which would outlive it."""
     for one in _family(process):
         with suppress(psutil.Error):
             one.kill()
@@ -157,22 +157,22 @@ def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: 
         message = ("memory", None)
     except Exception as error:  # noqa: BLE001 - the parent turns it into the cell's reason
         _LOG.exception("unexpected error")
-        message = ("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        message = ("error", unexpected(error))
     _LOG.info("%s took at most %.0f MB of memory.", what, peak_rss_mb())
     sender.send(message)
     sender.close()
 
 
 def _log_stream() -> TextIO | None:
-    """The stream of the log file that `start_log` opened, where it did."""
+    """The log file that `start_log` opened, if it did."""
     return sys.stdout if sys.stdout is not sys.__stdout__ and hasattr(sys.stdout, "fileno") else None
 
 
 def death(what: str, code: int | None) -> UserError:
-    """The error for a process that ended by itself, with its exit code, negative for a signal."""
+    """The error of a process that ended without an answer. code: its exit code, or a signal's number, negative."""
     if code == -9:
         return OverLimit(
-            f"{what} ended without a result: killed by signal 9. Where nobody killed it, the machine or the job had "
+            f"{what} ended without a result: killed by signal 9. If nobody killed it, the machine or the job had "
             "no memory left."
         )
     return UserError(f"{what} ended without a result: {_exit(code)}.")

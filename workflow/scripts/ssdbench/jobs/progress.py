@@ -1,4 +1,4 @@
-"""Progress of long work: a plain line every few seconds in a log, or a bar on a terminal where nothing is logged."""
+"""Shows the progress of long work: as lines in the log, or as a bar on the terminal if there is no log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 class Progress:
-    """Counts work done against a total.
+    """Counts the work that is done, out of a total.
 
-    Where logging is set up, as in every job of the workflow, it writes lines to the log and nothing else: jobs
-    run side by side, and their bars would overwrite one another on the terminal they share. A script that was
-    started by hand sets up no logging; it draws tqdm's bar on a terminal, or writes the lines to stderr.
+    If logging is set up, as in every job of the workflow, it writes a line to the log every few seconds: jobs run side
+    by side, and their bars would overwrite one another on the terminal. A script that is started by hand does not set
+    up logging; then it draws a bar on a terminal, or else writes the lines to stderr.
     """
 
     def __init__(self, label: str, total: int | None, unit: str = "images") -> None:
@@ -47,13 +47,13 @@ class Progress:
                 print(line, file=sys.stderr)
 
     def close(self) -> None:
-        """End the bar, where there is one."""
+        """End the bar, if there is one."""
         if self._bar is not None:
             self._bar.close()
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "images") -> Iterator[T]:
-    """Yield `items` and report each as done once the consumer comes back for the next one."""
+    """Yield `items`, and count each as done when the next one is asked for."""
     progress = Progress(label, total, unit)
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""What every script of the workflow does around its work: the log, the record with its status, the exit."""
+"""What every script of the workflow does around its work: write its log and its record, and exit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssdbench.errors import Unsupported, UserError
+from ssdbench.errors import Unsupported, UserError, unexpected
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
@@ -25,9 +25,9 @@ Record = dict[str, Any]
 
 
 def start_log(log: str | Path) -> None:
-    """Send logging, warnings and stray prints to the log file (line by line), and errors to the terminal too.
+    """Send logging, warnings and prints to the log file, line by line.
 
-    From here on the job ends with the Snakemake that started it.
+    From now on the job also ends when the Snakemake that started it ends.
     """
     end_with_parent()
     path = Path(log)
@@ -39,7 +39,7 @@ def start_log(log: str | Path) -> None:
 
 
 def run(log: str | Path, work: Callable[[], None]) -> None:
-    """Run a step whose failure stops its job: the sentence goes to the log and the terminal, the exit code is 1."""
+    """Run a step whose failure fails its job: the message of a UserError goes to the log, and the exit code is 1."""
     start_log(log)
     try:
         with _log_seconds():
@@ -63,7 +63,7 @@ def record(
 ) -> None:
     """Run a step that writes a record with its status, whatever happens; see `outcome`.
 
-    With `limits`, the work is done in a child process that is held to them; `what` names it in a sentence.
+    With `limits`, a child process does the work, under these limits; `what` names it in error messages.
     """
     start_log(log)
     limited = (lambda: in_child(work, limits, what)) if limits else work
@@ -78,7 +78,7 @@ def record(
 
 @contextmanager
 def _log_seconds() -> Iterator[None]:
-    """Close the log with what the work took: with the job's whole time, it tells what starting the job takes."""
+    """Log how long the work took. The job's whole time less this is the time that starting it takes."""
     start = time.perf_counter()
     try:
         yield
@@ -89,15 +89,15 @@ def _log_seconds() -> Iterator[None]:
 def outcome(
     log: str | Path, work: Callable[[], Record], needs: Mapping[str, str | Path], attempts_left: int = 0
 ) -> Record:
-    """The record of a step: `{status, reason, log}` and, where it went well, what `work` returned.
+    """Do a step and return its record: `{status, reason, log}`, and what `work` returned if the status is `ok`.
 
-    Where it failed, also `log_tail`: the last lines of the log.
+    If the status is `failed`, also `log_tail`: the last lines of the log.
 
     Args:
         log: the step's log file, named in the record.
-        work: does the step; a UserError's message becomes the reason, and the status `failed` or, of an Unsupported,
-            `unsupported`.
-        needs: what the step builds on -> its record; one that is not `ok` ends the step with its reason.
+        work: does the step. The message of a UserError becomes the reason, and the status is `failed`, or
+            `unsupported` for an Unsupported.
+        needs: name -> record of each step before this one. If one is not `ok`, this step gets its status and reason.
         attempts_left: how often the job will be started again with more memory and time, if it fails.
 
     Raises:
@@ -120,12 +120,14 @@ def outcome(
     except UserError as error:
         _LOG.error("%s", error)
         if isinstance(error, OverLimit) and attempts_left > 0:
-            _LOG.error("The job fails, to be started again with more: %d attempts are left.", attempts_left)
+            _LOG.error(
+                "The job fails and will be started again with more memory and time; attempts left: %d.", attempts_left
+            )
             raise SystemExit(1) from None
         return _failed(str(error), log)
-    except Exception as error:  # noqa: BLE001 - whatever a runtime throws, the cell has a row with the reason
+    except Exception as error:  # noqa: BLE001 - whatever a runtime raises, the cell gets a row with the reason
         _LOG.exception("unexpected error")
-        return _failed(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}", log)
+        return _failed(unexpected(error), log)
     return {"status": "ok", "reason": "", "log": str(log), **content}
 
 
@@ -134,7 +136,7 @@ def _failed(reason: str, log: str | Path) -> Record:
 
 
 def log_tail(log: Path) -> list[str]:
-    """The last lines of a log, none where it cannot be read."""
+    """The last lines of a log; none if it cannot be read."""
     try:
         return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
     except OSError:

@@ -1,4 +1,8 @@
-"""Work in forked processes side by side: each opens what it works with once, and the results come in order."""
+"""Forked processes that work side by side: each opens what it needs once, and the results come in order.
+
+The processes have a pipe each, which concurrent.futures.ProcessPoolExecutor does not give them: its workers share one,
+and when one of them is killed while it writes a result, the pool waits for the rest for ever (tried with Python 3.11).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,15 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-from ssdbench.errors import UserError
+from ssdbench.errors import UserError, unexpected
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.jobs.limited_process import OverLimit, death
 
 _LOG = logging.getLogger(__name__)
 
-# Tasks that lie at a process: one at work and one that it takes up without waiting.
+# Tasks that a process has: one at work, and one that it can start without waiting for the parent.
 _AT_A_PROCESS = 2
-# Results that may wait for a slow one before them, for each process: bounds memory.
+# Tasks handed out for each process whose results are not yet given on: bounds memory behind a slow task.
 _WAITING = 8
 
 Task = TypeVar("Task")
@@ -35,17 +39,17 @@ class Worker(Protocol[Given, Made]):
         """Do a task."""
 
     def describe(self) -> dict[str, Any]:
-        """What does the work."""
+        """Facts about what does the work."""
 
 
-class Streams(Generic[Task, Result]):
-    """`count` processes, each with a worker of its own. They end with the process that started them."""
+class WorkerPool(Generic[Task, Result]):
+    """`count` processes, each with its own worker. They end with the process that started them."""
 
     def __init__(self, open_worker: Callable[[], Worker[Task, Result]], count: int) -> None:
         """Start the processes and wait until each has opened its worker.
 
         Raises:
-            UserError: a worker cannot be opened.
+            UserError: a worker could not be opened.
         """
         context = multiprocessing.get_context("fork")
         self._connections: list[Connection] = []
@@ -66,10 +70,10 @@ class Streams(Generic[Task, Result]):
             raise
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield the result of each task, in order. Tasks are taken as processes become free.
+        """Yield the result of each task, in order. Tasks are taken from `tasks` as processes become free.
 
         Raises:
-            UserError: a process ended, or a task raised one.
+            UserError: a process ended, or a task raised an error.
         """
         coming = enumerate(tasks)
         at_work: list[deque[int]] = [deque() for _ in self._connections]
@@ -85,7 +89,7 @@ class Streams(Generic[Task, Result]):
                 if index < 0:
                     is_over = True
                     break
-                with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: what it said last says why
+                with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: its last message says why
                     self._connections[number].send(("work", task))
                 at_work[number].append(index)
                 handed += 1
@@ -101,8 +105,8 @@ class Streams(Generic[Task, Result]):
                 done[at_work[number].popleft()] = self._receive(number)
 
     def describe(self) -> dict[str, Any]:
-        """What the first worker says of itself."""
-        self._connections[0].send(("describe", None))
+        """The facts that the first worker states."""
+        self._connections[0].send(("describe",))
         described: dict[str, Any] = self._receive(0)
         return described
 
@@ -115,38 +119,36 @@ class Streams(Generic[Task, Result]):
 
     def _receive(self, number: int) -> Any:
         try:
-            kind, value = self._connections[number].recv()
-        except (EOFError, ConnectionResetError):
+            answer = self._connections[number].recv()
+        except (EOFError, OSError):  # OSError: it was killed while it wrote
             self._processes[number].join()
-            raise death("A stream of the pass", self._processes[number].exitcode) from None
-        if kind == "memory":
-            raise OverLimit("A stream of the pass ran out of memory.")
-        if kind == "error":
-            raise UserError(value)
-        return value
+            raise death("A process of the pass", self._processes[number].exitcode) from None
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
 
 
 def _serve(
     open_worker: Callable[[], Worker[Any, Any]], connection: Connection, others: Sequence[Connection], parent: int
 ) -> None:
+    """Answer each question that comes through the connection, until it is closed or something goes wrong."""
     end_with_parent(parent)
-    for other in others:  # else the end of the parent would not be the end of these pipes
+    for other in others:  # an open copy here would hide from the other processes that the parent has closed theirs
         other.close()
     try:
         worker = open_worker()
-        calls: dict[str, Callable[[Any], Any]] = {"work": worker.work, "describe": lambda _: worker.describe()}
-        connection.send(("result", None))
+        connection.send(None)
         while True:
             try:
-                name, task = connection.recv()
+                method, *task = connection.recv()
             except EOFError:
                 return
-            connection.send(("result", calls[name](task)))
+            connection.send(getattr(worker, method)(*task))
     except UserError as error:
-        connection.send(("error", str(error)))
+        connection.send(error)
     except MemoryError:
-        _LOG.exception("out of memory in a stream")
-        connection.send(("memory", None))
+        _LOG.exception("out of memory in a process of the pass")
+        connection.send(OverLimit("A process of the pass ran out of memory."))
     except Exception as error:  # noqa: BLE001 - the parent turns it into the reason of its step
-        _LOG.exception("unexpected error in a stream")
-        connection.send(("error", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:500]}"))
+        _LOG.exception("unexpected error in a process of the pass")
+        connection.send(UserError(unexpected(error)))

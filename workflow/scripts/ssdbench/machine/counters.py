@@ -1,6 +1,6 @@
-"""What the kernel counts while something runs: whose work kept the cores busy, and what held this process back.
+"""The kernel's counters: whose work kept the cores busy, and what held this process back.
 
-The times of the cores come from everywhere, the rest from Linux; what a machine does not count is left out.
+All systems count the times of the cores; only Linux counts the rest. What a machine does not count is left out.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ssdbench.machine.linux_files import ROOT, cgroup_folders, text_of
 
 @dataclass(frozen=True)
 class Reading:
-    """What had been counted at one moment; the difference of two tells what happened between.
+    """The counters at one moment; the difference of two readings is what happened in between.
 
-    wall, busy, steal, own: seconds of the clock, of all cores' work, taken away by the hypervisor, of this
-    process's work. waiting: seconds that each thread of this process was ready to run without a core, by its id
-    (docs.kernel.org/scheduler/sched-stats.html, "/proc/<pid>/schedstat"). throttled: seconds that the CPU limit
-    of each control group has stopped it, by folder (docs.kernel.org/admin-guide/cgroup-v2.html, "cpu.stat").
-    hot: how often each core and processor has slowed itself for heat, by file.
+    wall, busy, steal, own: seconds: of the clock; that all cores worked; that the hypervisor took away; that this
+    process worked. waiting: seconds that each thread of this process was ready to run but had no core, by thread id
+    (docs.kernel.org/scheduler/sched-stats.html, "/proc/<pid>/schedstat"). throttled: seconds that the CPU limit of
+    each control group stopped its processes, by folder (docs.kernel.org/admin-guide/cgroup-v2.html, "cpu.stat").
+    hot: how often each core and processor has slowed down because of heat, by file.
     """
 
     wall: float
@@ -39,7 +39,7 @@ class Reading:
 
 
 def read_counters(root: Path = ROOT) -> Reading:
-    """Read all counters now. root: where proc and sys are looked for."""
+    """Read all counters now. root: the folder that holds proc and sys."""
     times = psutil.cpu_times()
     return Reading(
         wall=time.perf_counter(),
@@ -53,13 +53,13 @@ def read_counters(root: Path = ROOT) -> Reading:
 
 
 def load_between(before: Reading, after: Reading) -> dict[str, float]:
-    """What went on between two readings, in cores: CPU time over the clock's.
+    """What happened between two readings, in cores: CPU time divided by wall time.
 
     Returns:
-        load_average: of the last minute. own_cores, other_cores: this process's work, and that of all others.
-        steal_cores: what the hypervisor took away. Where the kernel counts them also waiting_cores: threads of
-        this process that were ready and had no core, on average; throttled_cores: what the CPU limit of a
-        container held back; heat_throttles: how often the processor slowed itself for heat.
+        load_average: of the last minute. own_cores, other_cores: the work of this process, and of all others.
+        steal_cores: what the hypervisor took away. If the kernel counts them, also waiting_cores: the mean number of
+        threads of this process that were ready but had no core; throttled_cores: what the CPU limit of a container
+        held back; heat_throttles: how often the processor slowed down because of heat.
     """
     wall = max(after.wall - before.wall, 1e-9)
     own = after.own - before.own
@@ -69,7 +69,7 @@ def load_between(before: Reading, after: Reading) -> dict[str, float]:
         "other_cores": round(max(0.0, after.busy - before.busy - own) / wall, 3),
         "steal_cores": round(max(0.0, after.steal - before.steal) / wall, 3),
     }
-    if any(after.waiting.values()):  # a kernel that does not count this says 0 for ever
+    if any(after.waiting.values()):  # a kernel that does not count this always says 0
         load["waiting_cores"] = round(sum(_grown(before.waiting, after.waiting)) / wall, 3)
     if after.throttled:
         load["throttled_cores"] = round(max(_grown(before.throttled, after.throttled)) / wall, 3)
@@ -79,12 +79,12 @@ def load_between(before: Reading, after: Reading) -> dict[str, float]:
 
 
 def watch_threads(call: Callable[[], object], seconds: float = 0.5) -> dict[str, Any]:
-    """Repeat `call` for about `seconds` and see how many threads really work.
+    """Repeat `call` for about `seconds`, and measure how many threads really work.
 
     Returns:
-        cores_used: CPU time over wall time, the mean number of threads at work at once; other processes can
-        only lower it. threads_seen: cores_used as a whole number. threads_at_work: how many threads
-        of this process took at least 5 % of the time each, which counts those that take turns.
+        cores_used: CPU time divided by wall time: the mean number of threads at work at once. Other processes can
+        only lower it. threads_seen: cores_used as a whole number. threads_at_work: the threads of this process that
+        worked at least 5 % of the time each; threads that take turns all count.
     """
     process = psutil.Process()
     before = _thread_seconds(process)
@@ -101,7 +101,7 @@ def watch_threads(call: Callable[[], object], seconds: float = 0.5) -> dict[str,
 
 
 def _waiting(root: Path) -> dict[str, float]:
-    """Files hold nanoseconds run, nanoseconds waited, and turns."""
+    """Each file holds nanoseconds run, nanoseconds waited, and the number of turns."""
     fields = {path.parent.name: _numbers(path) for path in (root / "proc/self/task").glob("*/schedstat")}
     return {thread: numbers[1] / 1e9 for thread, numbers in fields.items() if len(numbers) == 3}
 
@@ -125,13 +125,13 @@ def _hot(root: Path) -> dict[str, float]:
 
 
 def _numbers(path: Path) -> list[int]:
-    """The numbers of a file of nothing else; none where it is not such a file."""
+    """The numbers in a file; an empty list if it holds anything else or could not be read."""
     words = (text_of(path) or "").split()
     return [int(word) for word in words] if all(word.isdigit() for word in words) else []
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> list[float]:
-    """By how much each counter has grown; what is new began at 0."""
+    """How much each counter has grown; a new counter began at 0."""
     return [max(0.0, value - before.get(name, 0.0)) for name, value in after.items()]
 
 

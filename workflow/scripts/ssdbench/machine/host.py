@@ -1,6 +1,6 @@
-"""The machine: what it is, and what of it this process may use.
+"""Facts about the machine, and about how much of it this process may use.
 
-Linux is read in full; elsewhere, and where a file is absent, the facts that cannot be had are left out.
+All facts are known on Linux. On other systems, or if a file is missing, unknown facts are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import psutil
 
 from ssdbench.machine.linux_files import ROOT, cgroup_folders, text_of
 
-# Those that decide which kernels an inference framework takes on x86 and on Arm.
+# The flags that decide which kernels an inference framework uses on x86 and on Arm.
 _FLAGS_THAT_MATTER = (
     *(
         "sse4_2",
@@ -34,7 +34,7 @@ _FLAGS_THAT_MATTER = (
     ),
     *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
 )
-# What tells processors apart that share a name, as virtual machines' often do.
+# Tells apart processors of one name; those of virtual machines often share a name.
 _CPU_ID = ("cpu family", "model", "stepping", "microcode", "CPU implementer", "CPU part", "CPU revision")
 _DOES_NOT_SATURATE = frozenset({"avx512_vnni", "avx_vnni", "asimd"})
 # cgroup v1 has no "max": it writes the largest page-aligned 64-bit number.
@@ -42,9 +42,9 @@ _NO_LIMIT_V1 = 1 << 60
 
 
 def host_facts(root: Path = ROOT) -> dict[str, Any]:
-    """The machine and this process's share of it, as plain JSON values; memory in MB, unknown facts left out.
+    """The machine and this process's share of it, as JSON values; memory in MB; unknown facts are left out.
 
-    root: where proc and sys are looked for.
+    root: the folder that holds proc and sys.
     """
     cpuinfo = _cpuinfo(root)
     facts = {
@@ -70,28 +70,28 @@ def host_facts(root: Path = ROOT) -> dict[str, Any]:
 
 
 def cpu_flags(root: Path = ROOT) -> list[str]:
-    """Those of the CPU's flags that decide which kernels an inference framework takes."""
+    """The CPU's flags, limited to those that decide which kernels an inference framework uses."""
     return _flags(_cpuinfo(root))
 
 
 def int8_saturates(flags: Iterable[str]) -> bool:
     """Whether sums of 8-bit products can saturate on a CPU with these flags.
 
-    On x86 they can without VNNI: the kernels then add pairs of products in 16 bits, which can overflow
-    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range"). Arm's do not.
+    They can on x86 without VNNI: the kernels then add pairs of products in 16 bits, which can overflow
+    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range"). On Arm they cannot.
     """
     return _DOES_NOT_SATURATE.isdisjoint(flags)
 
 
 def available_cores(root: Path = ROOT) -> float:
-    """Cores that this process may use at once: by its affinity and by the limit of its container."""
+    """The cores that this process may use at once, by its affinity and by the CPU limit of its container."""
     cores = float(len(_affinity()))
     limit = _cpu_limit(root)
     return cores if limit is None else min(cores, limit)
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Installed versions of the named distributions; those that are not installed are left out."""
+    """Versions of the named distributions; those that are not installed are left out."""
     versions = {}
     for name in names:
         try:
@@ -102,9 +102,9 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def limit_pools(threads: int) -> None:
-    """Hold the libraries around the runtimes to `threads` threads, and OpenCV to one for each of its callers.
+    """Limit the libraries around the runtimes to `threads` threads, and OpenCV to one thread for each caller.
 
-    Call it once at the start of a process that measures: the variables are read when a library is loaded.
+    Call this once, at the start of a process: libraries read the variables when they are loaded.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -116,7 +116,7 @@ def limit_pools(threads: int) -> None:
 def peak_rss_mb(root: Path = ROOT) -> float:
     """The most memory this whole process has held so far, in MB.
 
-    Linux's VmHWM starts anew with each program; ru_maxrss, taken elsewhere, also counts what forked it.
+    VmHWM (Linux) starts anew with each program. ru_maxrss (other systems) also counts the process that forked it.
     """
     match = re.search(r"^VmHWM:\s*(\d+) kB$", text_of(root / "proc/self/status") or "", re.MULTILINE)
     if match:
@@ -150,26 +150,26 @@ def _flags(cpuinfo: Mapping[str, str]) -> list[str]:
 
 
 def _system(root: Path) -> str:
-    """The maker and the name of the computer, or of the virtual machine, as its firmware states them."""
+    """The maker and name of the computer or virtual machine, as stated by its firmware."""
     names = (text_of(root / "sys/class/dmi/id" / name) or "" for name in ("sys_vendor", "product_name"))
     return " ".join(names).strip()
 
 
 def _governors(root: Path) -> str:
-    """The frequency governors of the cores, each once."""
+    """The names of the cores' frequency governors, each once."""
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     return ", ".join(sorted({text for file in files if (text := text_of(file))}))
 
 
 def _cpuset(root: Path) -> str | None:
-    """The cores that the container allows, for example "0-3,8"; None where it says nothing."""
+    """The cores that the container allows, for example "0-3,8"; None if it does not say."""
     folders = cgroup_folders(root, "cpuset")
     names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
     return next((text for folder in folders for name in names if (text := text_of(folder / name))), None)
 
 
 def _cpu_limit(root: Path) -> float | None:
-    """CPU time per wall time that the container allows, in cores; None without a limit."""
+    """The container's CPU limit in cores; None without a limit."""
     pairs = []
     for folder in cgroup_folders(root, "cpu"):
         pairs.append((text_of(folder / "cpu.max") or "").split())
@@ -179,7 +179,7 @@ def _cpu_limit(root: Path) -> float | None:
 
 
 def _memory_limit_mb(root: Path) -> int | None:
-    """Memory that the container allows, in MB; None without a limit."""
+    """The container's memory limit in MB; None without a limit."""
     names = ("memory.max", "memory.limit_in_bytes")
     texts = [text_of(folder / name) or "" for folder in cgroup_folders(root, "memory") for name in names]
     limits = [int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT_V1]

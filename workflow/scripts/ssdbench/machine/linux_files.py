@@ -1,4 +1,4 @@
-"""The files in which Linux tells of itself, and the control groups of this process among them."""
+"""Reads files of /proc and /sys, and finds the control groups of this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ROOT = Path("/")
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file without the space around it; None where there is no such file or it cannot be read."""
+    """The text of a file, stripped; None if the file does not exist or cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -16,15 +16,15 @@ def text_of(path: Path) -> str | None:
 
 
 def cgroup_folders(root: Path, controller: str) -> list[Path]:
-    """The folders of this process's control groups and of those above them, whose limits hold for it too.
+    """The folders of this process's control groups and of their parents, whose limits hold for it too.
 
-    Of the second version (one tree, alone or at `unified` beside the first) and of the first (a tree for each
-    controller); innermost first within a tree. In a container the path is often that of the host and does not
-    exist; the top is then the container's own group.
+    Covers cgroup v2 (one tree, alone or at `unified` beside v1) and v1 (a tree for each controller); innermost first
+    within a tree. In a container the path is often the host's and does not exist; then the top of the tree is the
+    container's own group.
 
     Args:
-        root: where proc and sys are looked for.
-        controller: of the first version, for example "cpu".
+        root: the folder that holds proc and sys.
+        controller: of v1, for example "cpu".
     """
     own = {"": "", controller: ""}
     for line in (text_of(root / "proc/self/cgroup") or "").splitlines():

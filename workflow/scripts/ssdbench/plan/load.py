@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from ssdbench.catalog.published import expected_of_published, load_published
 from ssdbench.catalog.registry import DatasetRow, Expected, Registry
 from ssdbench.catalog.registry_file import load_registry
 from ssdbench.errors import UserError
-from ssdbench.files.hashing import fingerprint, sha256_file, sha256_files
+from ssdbench.files.hashing import fingerprint, sha256_file
+from ssdbench.images.sample_version import SAMPLE_VERSION
 from ssdbench.plan.availability import Availability, unavailable_reason
 from ssdbench.plan.config import Config, load_config
 from ssdbench.plan.matrix import build_matrix
@@ -43,21 +44,12 @@ def load_plan(
         schemas / "registry.schema.yaml",
     )
     published = load_published(root / "workflow" / "resources" / "published.yaml")
-    return make_plan(config, registry, sample_files(root), expected_of_published(published), unavailable)
-
-
-def sample_files(root: Path) -> list[Path]:
-    """The files that determine the embedded sample."""
-    return [
-        root / "workflow" / "resources" / "sample_photos.yaml",
-        root / "workflow" / "scripts" / "ssdbench" / "images" / "sample.py",
-    ]
+    return make_plan(config, registry, expected_of_published(published), unavailable)
 
 
 def make_plan(
     config: Config,
     registry: Registry,
-    sample_files: Sequence[Path],
     published_expected: Mapping[CellName, Expected],
     unavailable: Availability,
 ) -> Plan:
@@ -66,7 +58,6 @@ def make_plan(
     Args:
         config: the configuration.
         registry: the rows.
-        sample_files: the files that determine the embedded sample.
         published_expected: what published rows let cells expect.
         unavailable: why this machine cannot run a framework at a precision.
 
@@ -79,15 +70,15 @@ def make_plan(
         _check_local(config)
     for tag in config.tags.values():
         _check_count(tag, rows[tag.name], config)
-    candidates = {name: _candidates(row, config, sample_files) for name, row in rows.items()}
+    candidates = {name: _candidates(row, config) for name, row in rows.items()}
     return Plan(config, registry, cells, candidates, published_expected)
 
 
-def _candidates(row: DatasetRow, config: Config, sample_files: Sequence[Path]) -> str:
+def _candidates(row: DatasetRow, config: Config) -> str:
     if row.kind == "local":
         return fingerprint([config.local.calibration] if config.local.calibration else [])
     if row.calibration is None:
-        return sha256_files(sample_files)
+        return SAMPLE_VERSION
     if not row.calibration.names.is_file():
         raise UserError(
             f"The dataset {row.name} draws its calibration images from the list {row.calibration.names}, "

@@ -26,7 +26,8 @@ SAMPLE_IMAGES = 96  # of the embedded sample
 class Plan:
     """What a run will make and where.
 
-    candidates: dataset -> a hash of what determines its calibration images before any of them is there.
+    candidates: dataset -> a hash (of the sample: its version) of what determines its calibration images before any of
+        them is there.
     published_expected: what published rows let the cells expect that reproduce them.
     """
 

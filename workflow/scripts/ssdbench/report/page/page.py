@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.evaluation.bootstrap import METRICS as COMPARED
+from ssdbench.evaluation.bootstrap import COMPARED_METRICS
 from ssdbench.report import words
 from ssdbench.report.page.assets import assets, content_policy, page_templates
 from ssdbench.report.page.difference_sections import differences
@@ -58,7 +58,7 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         titles=_titles(summary),
         lede=_lede(summary, is_scored),
         metrics=METRICS,
-        compared_metrics=COMPARED,
+        compared_metrics=COMPARED_METRICS,
         comparison=next(filter(None, (part["comparison"] for part in summary["details"].values())), None),
         **differences(summary, pictures),
         published_sources=_sources(summary["published"]),
@@ -142,7 +142,7 @@ def _largest(rows: Sequence[Mapping[str, Any]], column: str) -> float | None:
 
 def _intervals(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any] | None:
     compared = {row["id"]: part for row in rows if (part := details[row["id"]]["comparison"])}
-    table = interval_table(compared, {row["id"]: words.cell_name(row) for row in rows}, COMPARED)
+    table = interval_table(compared, {row["id"]: words.cell_name(row) for row in rows}, COMPARED_METRICS)
     if table is None:
         return None
     return {**table, "lines": [{**line, "cell": cell} for cell, line in zip(compared, table["lines"], strict=True)]}
