@@ -24,7 +24,7 @@ def ids_by_name(categories: list[Category], labels: tuple[str | None, ...] | Non
 
 def test_coco_names_are_those_of_its_ids_in_every_numbering() -> None:
     assert sum(map(bool, COCO_NAMES)) == 80
-    assert (COCO_NAMES[0], COCO_NAMES[16], COCO_NAMES[89]) == ("person", "cat", "toothbrush") or COCO_NAMES[16] == "cat"
+    assert (COCO_NAMES[0], COCO_NAMES[16], COCO_NAMES[89]) == ("person", "cat", "toothbrush")
     for numbers, cat in ((91, 17), (90, 16), (81, 16), (80, 15)):
         labels = coco_labels(numbers)
         assert labels is not None and len(labels) == numbers and labels[cat] == "cat"
@@ -68,7 +68,7 @@ def test_objects_out_of_reach_are_noted() -> None:
 
 
 def test_classes_that_fit_nowhere_are_refused_with_both_lists() -> None:
-    with pytest.raises(UserError, match="1 person, 2 bicycle.*have 0 helmet, 1 vest.*class_ids.*labels"):
+    with pytest.raises(UserError, match=r"1 person, 2 bicycle.*have 0 helmet, 1 vest.*class_ids.*labels"):
         class_table([Category(0, "helmet", 5), Category(1, "vest", 5)], labels=LABELS)
     with pytest.raises(UserError, match=r"names of the model's classes are not known.*0 person, 1 car"):
         class_table([Category(0, "person", 5), Category(1, "car", 5)])

@@ -15,9 +15,9 @@ NO_CLASS, NO_CATEGORY = -(2**63), -(2**63) + 1
 # Darknet's names of COCO's classes.
 _OTHER_NAMES = {"aeroplane": "airplane", "motorbike": "motorcycle", "sofa": "couch", "tvmonitor": "tv"}
 _STATE = (
-    "State which category each class is, as `class_ids` (the category's id of each class in the model's order; null for "
-    "what is not a class, such as the background), or the model's class names as `labels`: keys of its registry row, "
-    "or --class_ids and --labels of run.py."
+    "State which category each class is, as `class_ids` (the category's id of each class in the model's order; null "
+    "for what is not a class, such as the background), or the model's class names as `labels`: keys of its registry "
+    "row, or --class_ids and --labels of run.py."
 )
 
 

@@ -1,4 +1,4 @@
-"""JSON files from outside, read into typed rows: in any Unicode encoding, with NaN, and with words for what is wrong."""
+"""JSON files from outside, read into typed rows: in any Unicode encoding, with NaN, and with clear faults."""
 
 from __future__ import annotations
 
