@@ -183,7 +183,7 @@ def test_files_of_a_killed_run_are_checked_and_kept(world: World) -> None:
 def test_what_is_not_the_image_does_not_get_in(world: World, served: bytes, said: str) -> None:
     (world.server.folder / "val2017" / record(7).file_name).write_bytes(served)
     sentence = world.refusal()
-    assert sentence.startswith(f"1 of {COUNT} images of coco cannot be had ({record(7).file_name}). ")
+    assert sentence.startswith(f"Could not get 1 of {COUNT} images of coco ({record(7).file_name}). ")
     assert said in sentence
     assert world.there() == set(HASHES) - {record(7).file_name}
     (world.server.folder / "val2017" / record(7).file_name).write_bytes(jpeg(7))
@@ -210,7 +210,7 @@ def test_breaks_and_busy_servers_are_overcome(world: World) -> None:
 def test_a_server_without_the_images_is_not_asked_for_all_of_them(world: World) -> None:
     records = [record(number) for number in range(1000, 1200)]
     said = world.refusal(records)
-    assert said.startswith("At least ") and "of 200 images of coco cannot be had (000000001" in said
+    assert said.startswith("Could not get at least ") and "of 200 images of coco (000000001" in said
     assert "answered 404" in said
     assert len(world.server.log) < 40
     assert world.there() == set()

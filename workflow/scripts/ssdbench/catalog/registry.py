@@ -197,7 +197,10 @@ class CalibrationSource:
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files)."""
+    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files).
+
+    orientation: which pixels its annotations mean, `stored` or `displayed` (turned as EXIF says); empty for unknown.
+    """
 
     name: str
     kind: str
@@ -206,6 +209,7 @@ class DatasetRow:
     annotations: Annotations | None = None
     images: Images | None = None
     calibration: CalibrationSource | None = None
+    orientation: str = ""
 
 
 @dataclass(frozen=True)

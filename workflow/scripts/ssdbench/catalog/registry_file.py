@@ -51,7 +51,7 @@ def _remote(row: Mapping[str, Any]) -> RemoteFile:
 
 
 def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
-    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"])
+    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"], orientation=row.get("orientation", ""))
     if row["kind"] != "coco":
         return dataset
     annotations, images, calibration = row["annotations"], row["images"], row["calibration"]

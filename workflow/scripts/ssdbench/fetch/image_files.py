@@ -19,14 +19,16 @@ from ssdbench.fetch.download import PATIENCE, Patience, Transfer, fetch, new_ses
 from ssdbench.files.disk import disk_errors, locked
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
-from ssdbench.images.pixels import decode_image, read_image, stored_size
+from ssdbench.images.orientation import Orientation
+from ssdbench.images.pixels import check_size, decode_image, read_image, stored_form
 from ssdbench.jobs.progress import track
 
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 8
 _MAX_IMAGE_BYTES = 64 << 20
-# A server that cannot give so many of them is not asked for the rest.
+_NAMED = 10  # images that a message names
+# A server that cannot give this many of them is not asked for the rest.
 _ENOUGH_FAILURES = 8
 
 
@@ -39,10 +41,12 @@ def place_images(
     checksums: Checksums,
     mirror: str | None = None,
     patience: Patience = PATIENCE,
+    orientation: Orientation | None = "stored",
 ) -> dict[str, str]:
     """Have the images of `records` in `<folder>/images`; return {file_name: sha256 in hex}.
 
-    Every image is fully decoded once and has the size that its record states (width 0: not known). What was
+    Every image is fully decoded once and has the size that its record states (width 0: not known), as it is stored or,
+    for another `orientation`, in either. What was
     found lies in `<folder>/images.sha256.json`, {file_name: {sha256, size, mtime_ns, width, height}}: a file
     that is there and unchanged is not read again, and one that is fetched anew must be the same bytes.
 
@@ -50,7 +54,7 @@ def place_images(
     the archive lies in `downloads` already, its wanted members are unpacked.
 
     Raises:
-        UserError: images cannot be had (it says how many, and the first), or the disk does not take them.
+        UserError: some images could not be fetched (it says how many, and names the first), or the disk is full.
     """
     wanted = {record.file_name: record for record in records}
     for name in wanted:
@@ -58,7 +62,7 @@ def place_images(
             raise UserError(f"Image {name!r} is not a plain file name. Correct the annotations of {folder.name}.")
     ledger = folder / "images.sha256.json"
     with disk_errors(folder), locked(ledger):
-        shelf = _Shelf(folder / "images", ledger)
+        shelf = _Shelf(folder / "images", ledger, orientation)
         try:
             missing = [wanted[name] for name in shelf.faults(wanted.values(), "looking for images")]
             zip_file = downloads / archive.file.name if archive else None
@@ -72,10 +76,10 @@ def place_images(
         finally:
             shelf.save()
     if faults:
-        some = ", ".join([*list(faults)[:3], *(["..."] if len(faults) > 3 else [])])
-        at_least = "At least " if len(faults) >= _ENOUGH_FAILURES else ""
+        some = ", ".join([*list(faults)[:_NAMED], *(["..."] if len(faults) > _NAMED else [])])
+        at_least = "at least " if len(faults) >= _ENOUGH_FAILURES else ""
         raise UserError(
-            f"{at_least}{len(faults)} of {len(wanted)} images of {folder.name} cannot be had ({some}). "
+            f"Could not get {at_least}{len(faults)} of {len(wanted)} images of {folder.name} ({some}). "
             f"{next(iter(faults.values()))}"
         )
     return {name: shelf.entries[name].sha256 for name in wanted}
@@ -83,7 +87,7 @@ def place_images(
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a checked image file was; while its size and mtime stand, so does the rest."""
+    """What a checked image file was, its sides as stored; while its size and mtime stand, so does the rest."""
 
     sha256: str
     size: int
@@ -91,15 +95,17 @@ class _Entry:
     width: int
     height: int
 
-    def fits(self, record: ImageRecord) -> bool:
-        return record.width == 0 or (self.width, self.height) == (record.width, record.height)
+    def fits(self, record: ImageRecord, orientation: Orientation | None) -> bool:
+        """Whether the file has the record's size; `oriented` records are held to it exactly later."""
+        sizes = [(self.width, self.height)] + ([(self.height, self.width)] if orientation != "stored" else [])
+        return record.width == 0 or (record.width, record.height) in sizes
 
 
 class _Shelf:
     """The image files of one dataset and the ledger of what they were found to be."""
 
-    def __init__(self, images: Path, ledger: Path) -> None:
-        self.images, self._ledger = images, ledger
+    def __init__(self, images: Path, ledger: Path, orientation: Orientation | None) -> None:
+        self.images, self._ledger, self._orientation = images, ledger, orientation
         images.mkdir(parents=True, exist_ok=True)
         self._before = _read_ledger(ledger)
         self.entries = dict(self._before)
@@ -116,7 +122,11 @@ class _Shelf:
         if not path.is_file():
             return f"{path} does not exist."
         status = path.stat()
-        if entry and entry.fits(record) and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        if (
+            entry
+            and entry.fits(record, self._orientation)
+            and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        ):
             return ""
         return self.enter(path, record)
 
@@ -131,11 +141,14 @@ class _Shelf:
                     f"{record.file_name} has sha256 {sha256}, but it was {before.sha256} when first fetched "
                     f"(if it was changed on purpose, delete {self._ledger})."
                 )
-            width, height = (record.width, record.height) if record.width else stored_size(data, path)
-            decode_image(data, replace(record, width=width, height=height), self.images / record.file_name)
+            form, named = stored_form(data, path), self.images / record.file_name
+            entry = _Entry(sha256, status.st_size, status.st_mtime_ns, form.width, form.height)
+            if not entry.fits(record, self._orientation):
+                check_size(form, record, named)
+            decode_image(data, replace(record, width=form.width, height=form.height, orientation=1), named)
         except UserError as error:
             return str(error)
-        self.entries[record.file_name] = _Entry(sha256, status.st_size, status.st_mtime_ns, width, height)
+        self.entries[record.file_name] = entry
         return ""
 
     def save(self) -> None:
@@ -161,7 +174,7 @@ def _fetch_singles(
     mirror: str | None,
     patience: Patience,
 ) -> dict[str, str]:
-    """Fetch images one by one in a few threads; return what is wrong with those that cannot be had."""
+    """Fetch images one by one in a few threads; return what is wrong with those that could not be fetched."""
     faults: dict[str, str] = {}
 
     def fetch_one(record: ImageRecord) -> None:
