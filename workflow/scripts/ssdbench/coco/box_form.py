@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from ssdbench.arrays import Float64
 
-# A box may leave its image by rounding: by a pixel or this share of the side.
-_ROUNDING = 0.02
+_ROUNDING = 1.0  # pixels that a box may leave its image by
 # COCO has none; trackers annotate objects beyond the border, but few.
 _MANY = 0.1
 
@@ -53,6 +52,5 @@ def _likely_form(box: Float64, size: Float64) -> str:
 
 def _inside(low: Float64, high: Float64, size: Float64) -> NDArray[np.bool_]:
     """Which boxes lie within their images, but for rounding: bool [N] of corners [N, 2] and sizes [N, 2]."""
-    slack = np.maximum(_ROUNDING * size, 1)
-    inside: NDArray[np.bool_] = np.all((low >= -slack) & (high <= size + slack), axis=1)
+    inside: NDArray[np.bool_] = np.all((low >= -_ROUNDING) & (high <= size + _ROUNDING), axis=1)
     return inside

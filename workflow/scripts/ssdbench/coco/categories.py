@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssdbench.coco.coco_names import COCO_NAMES
 from ssdbench.errors import UserError
@@ -80,14 +80,12 @@ def class_table(
         return ClassTable(None, None, "There are no annotations: detections have the model's own class numbers.")
     if labels:
         return _by_name(categories, known, labels)
-    unfit = [one for one in categories if one.objects and not (1 <= one.id < (numbers or one.id + 1))]
-    if unfit:
-        last = f"to {numbers - 1}" if numbers else "on"
-        raise UserError(
-            f"The names of the model's classes are not known, and its class numbers, from 1 {last}, are not the ids of "
-            f"the annotations' categories ({_listed({one.id: one.name for one in categories})}). {_STATE}"
-        )
-    return ClassTable(None, known, "The model's class numbers are taken as the ids of the categories.")
+    coco = coco_labels(numbers) if numbers else None
+    if coco and {_key(one.name) for one in categories} & {_key(name) for name in coco if name}:
+        why = f"The model has {numbers} class numbers, as many as COCO, and nothing is stated: COCO's names are taken."
+        table = _by_name(categories, known, coco)
+        return replace(table, notes=(why, *table.notes))
+    return _by_number(categories, known, numbers)
 
 
 def _as_stated(categories: Sequence[Category], class_ids: Sequence[int | None]) -> ClassTable:
@@ -137,6 +135,25 @@ def _by_name(categories: Sequence[Category], known: frozenset[int], labels: Sequ
         f"None of the model's classes is a category of the annotations. The model has {_listed(classes)}; the "
         f"annotations have {_listed({one.id: one.name for one in categories})}. {_STATE}"
     )
+
+
+def _by_number(categories: Sequence[Category], known: frozenset[int], numbers: int | None) -> ClassTable:
+    listed = _listed({one.id: one.name for one in categories})
+    used = [one for one in categories if one.objects]
+    if any(not (1 <= one.id < (numbers or one.id + 1)) for one in used):
+        last = f"to {numbers - 1}" if numbers else "on"
+        raise UserError(
+            f"The names of the model's classes are not known, and its class numbers, from 1 {last}, are not the ids of "
+            f"the annotations' categories ({listed}). {_STATE}"
+        )
+    coco = {_key(name): number for number, name in enumerate(COCO_NAMES, start=1)}
+    names = [coco.get(_key(one.name), 0) for one in used]
+    if numbers is None and all(names) and names != [one.id for one in used]:
+        raise UserError(
+            f"The names of the model's classes are not known, and the annotations' categories have COCO's names under "
+            f"other ids ({listed}). {_STATE}"
+        )
+    return ClassTable(None, known, "The model's class numbers are taken as the ids of the categories.")
 
 
 def _one_of(categories: Sequence[Category], number: int, label: str) -> int:

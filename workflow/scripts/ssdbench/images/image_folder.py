@@ -25,8 +25,11 @@ def check_present(folder: Path, wanted: Sequence[ImageRecord], remedy: str) -> N
     """Make sure that every image has a file.
 
     Raises:
-        UserError: some do not: how many, the first ten, and `remedy`, a sentence.
+        UserError: there is no such folder; or some images are missing: how many, the first ten, and `remedy`, a
+            sentence.
     """
+    if not folder.is_dir():
+        raise UserError(f"The folder of images {folder} does not exist or is not a folder.")
     missing = [record.file_name for record in wanted if not (folder / record.file_name).is_file()]
     if not missing:
         return
