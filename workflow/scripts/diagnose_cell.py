@@ -64,7 +64,9 @@ def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
     return explain.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
 
 
-def runner(cell: Mapping[str, str], artifact_folder: str, images: ImageList, records: Sequence[ImageRecord]) -> explain.Run:
+def runner(
+    cell: Mapping[str, str], artifact_folder: str, images: ImageList, records: Sequence[ImageRecord]
+) -> explain.Run:
     """What runs a cell (its framework and precision) on a few images with any of the usual changes."""
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
