@@ -39,9 +39,9 @@ class Target:
     images: ImageList
 
     @property
-    def decoding(self) -> HeadDecoding | None:
+    def decoding(self) -> HeadDecoding:
         """What turns its heads into boxes."""
-        return head_decoding(self.card, self.nms)
+        return head_decoding(self.card, self.nms, self.images.categories)
 
     def open(self, threads: int) -> Session:
         """A session of so many threads."""

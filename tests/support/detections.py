@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category
+from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageRecord
 

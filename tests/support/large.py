@@ -75,7 +75,9 @@ def _write_images(path: Path, annotations: Path, images: int) -> None:
     ]
     document = {
         "tag": "large", "dataset": "local", "folder": str(path.parent), "annotations": str(annotations),
-        "annotations_sha256": "0" * 64, "images": rows, "notes": [],
+        "annotations_sha256": "0" * 64, "images": rows, "notes": [], "orientation": "stored",
+        "categories": [{"id": number, "name": f"class {number}"} for number in range(1, CATEGORIES + 1)],
+        "large_ids": {},
     }  # fmt: skip
     path.write_text(json.dumps(document), encoding="utf-8")
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category
+from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageRecord
 

@@ -66,6 +66,7 @@ DETECTIONS = [{"image_id": i, "category_id": 1, "bbox": [1.0, 2.0, 3.0, 4.5], "s
 IMAGE_LIST = {
     "tag": "local", "dataset": "local", "folder": "images", "annotations": None, "annotations_sha256": "",
     "images": [{**image, "sha256": "0" * 64} for image in INSTANCES["images"]], "notes": [],
+    "orientation": "stored", "categories": [{"id": 1, "name": "person", "objects": 2}], "large_ids": {},
 }  # fmt: skip
 CHECKSUMS = {"http://127.0.0.1/a": {"sha256": "0" * 64, "size": 3, "url": "http://127.0.0.1/a", "date": "2026-11-24"}}
 

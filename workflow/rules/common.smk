@@ -373,6 +373,16 @@ def image_folder_of(wildcards):
     return PLAN.image_folder(wildcards.tag)
 
 
+def orientation_of(wildcards):
+    """Which pixels the annotations of a tag mean, empty where that is to be found out."""
+    return PLAN.orientation(PLAN.dataset(wildcards.tag).name)
+
+
+def orientation_of_dataset(wildcards):
+    """Which pixels the annotations of a dataset mean, empty where that is to be found out."""
+    return PLAN.orientation(wildcards.dataset)
+
+
 def local_state_of(wildcards):
     """For `local`, a hash that changes with the files of its image folder."""
     return PLAN.folder_state(PLAN.dataset(wildcards.tag).name)

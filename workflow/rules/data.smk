@@ -55,6 +55,7 @@ rule fetch_images:
         tag=tag_of,
         ids=ids_of,
         source=image_source_of,
+        orientation=orientation_of,
     script:
         "../scripts/fetch_images.py"
 
@@ -80,6 +81,7 @@ rule list_images:
         ids=ids_of,
         folder=image_folder_of,
         state=local_state_of,
+        orientation=orientation_of,
     script:
         "../scripts/list_images.py"
 
@@ -144,6 +146,7 @@ rule choose_calibration:
         folder=calibration_folder_of,
         evaluation=evaluation_folder_of,
         state=local_state_of_dataset,
+        orientation=orientation_of_dataset,
         number=PLAN.config.calibration_images,
         seed=PLAN.config.calibration_seed,
     script:

@@ -8,6 +8,7 @@ from ssdbench.coco.image_list import ImageList, coco_id, write_image_list
 from ssdbench.files.hashing import sha256_file
 from ssdbench.images.calibration import choose_calibration
 from ssdbench.images.image_folder import folder_records, inspect
+from ssdbench.images.orientation import Orientation
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -23,8 +24,10 @@ def work() -> None:
         for image in evaluated
         if (evaluation / image.file_name).is_file()
     }
+    orientation: Orientation = snakemake.params.orientation or "displayed"
+    candidates, *_ = inspect(folder, folder_records(folder, orientation), orientation)
     chosen = choose_calibration(
-        inspect(folder, folder_records(folder)),
+        candidates,
         snakemake.params.number,
         snakemake.params.seed,
         hashes,
@@ -32,7 +35,16 @@ def work() -> None:
     )
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(snakemake.wildcards.calibration, snakemake.wildcards.dataset, folder, None, "", tuple(chosen), ()),
+        ImageList(
+            snakemake.wildcards.calibration,
+            snakemake.wildcards.dataset,
+            folder,
+            None,
+            "",
+            tuple(chosen),
+            (),
+            orientation,
+        ),
     )
 
 

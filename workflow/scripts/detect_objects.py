@@ -10,7 +10,7 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.files.writing import write_text
 from ssdbench.inference.accuracy_pass import Pass, run_pass
-from ssdbench.inference.detect import check_not_calibrated_with, head_decoding
+from ssdbench.inference.detect import check_not_calibrated_with, head_decoding, table_of_card
 from ssdbench.inference.shards import shard_slice
 from ssdbench.inference.trace import Recorder, write_trace
 from ssdbench.jobs import steps
@@ -29,6 +29,7 @@ def work() -> steps.Record:
     check_processor(card, int8_saturates(host["cpu_flags"]))
     images = read_image_list(Path(snakemake.input.images))
     check_not_calibrated_with(card, images)
+    table = table_of_card(card, images.categories)
     places = slice(None)
     if shard := snakemake.wildcards.get("shard"):
         places = shard_slice(int(shard), snakemake.params.images)
@@ -44,9 +45,10 @@ def work() -> steps.Record:
             records,
             how.input_size or card["input_size"],
             how.channel_order,
-            head_decoding(card, snakemake.params.nms),
+            head_decoding(card, snakemake.params.nms, images.categories),
             len(images.images),
             places.start or 0,
+            images.large_ids,
         ),
         cores,
         Path(snakemake.output.detections),
@@ -55,6 +57,8 @@ def work() -> steps.Record:
     return {
         "images": len(records),
         "detections": outcome.detections,
+        "uncategorised": outcome.uncategorised,
+        "classes": {"how": table.how, "notes": list(table.notes)},
         "seconds": round(outcome.seconds, 3),
         "load_seconds": round(outcome.load_seconds, 3),
         "images_per_second": round(len(records) / outcome.seconds, 2),

@@ -49,7 +49,7 @@ def departure(images: ImageList, parity: steps.Record) -> Explanation:
     """Run the reference with each usual cause."""
     worst = [one["image_id"] for one in parity["worst"]]
     records = explain.images_to_try(images.images, explain.DEPARTURE_IMAGES, worst)
-    run = runner(parity["reference"], snakemake.input.reference_artifact, images.folder, records)
+    run = runner(parity["reference"], snakemake.input.reference_artifact, images, records)
     return explain.explain_departure(run, sizes(records), observed(records))
 
 
@@ -59,12 +59,14 @@ def shortfall(images: ImageList, expected: ExpectedAP) -> Explanation:
     with_objects = {row.image_id for row in truth.annotations if not row.iscrowd}
     telling = [image for image in images.images if image.id in with_objects]
     records = explain.images_to_try(telling, explain.EXPECTED_IMAGES)
-    run = runner(dict(snakemake.wildcards), snakemake.input.artifact, images.folder, records)
+    run = runner(dict(snakemake.wildcards), snakemake.input.artifact, images, records)
     how = protocol(snakemake.wildcards.protocol)
     return explain.explain_low(run, sizes(records), truth, expected, observed(images.images), how)
 
 
-def runner(cell: Mapping[str, str], artifact_folder: str, folder: Path, records: Sequence[ImageRecord]) -> explain.Run:
+def runner(
+    cell: Mapping[str, str], artifact_folder: str, images: ImageList, records: Sequence[ImageRecord]
+) -> explain.Run:
     """What runs a cell (its framework and precision) on a few images with any of the usual changes."""
     limit_pools(snakemake.threads)
     how = protocol(snakemake.wildcards.protocol)
@@ -78,11 +80,11 @@ def runner(cell: Mapping[str, str], artifact_folder: str, folder: Path, records:
             Normalisation(**card["normalisation"]),
             cell["precision"],
         ),
-        folder,
+        images.folder,
         records,
         how.input_size or card["input_size"],
         how.channel_order,
-        head_decoding(card, snakemake.params.nms),
+        head_decoding(card, snakemake.params.nms, images.categories),
         usual_causes(),
     )
 

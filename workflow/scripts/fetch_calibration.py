@@ -41,7 +41,7 @@ def work() -> None:
     placed = Path(snakemake.output.folder)
     for name in hashes:
         link_or_copy(folder / "images" / name, placed / name)
-    found = {record.file_name: record for record in folder_records(placed)}
+    found = {record.file_name: record for record in folder_records(placed, "stored")}
     images = tuple(replace(found[record.file_name], sha256=hashes[record.file_name]) for record in chosen)
     write_image_list(
         Path(snakemake.output.images),

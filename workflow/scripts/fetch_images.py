@@ -13,6 +13,8 @@ from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.image_files import place_images
 from ssdbench.files.hashing import sha256_file
 from ssdbench.files.writing import link_or_copy
+from ssdbench.images.image_folder import orient
+from ssdbench.images.orientation import Orientation
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -27,7 +29,9 @@ def work() -> None:
     annotations = Path(snakemake.input.annotations)
     source = from_plain(Images, snakemake.params.source)
     tag = from_plain(Tag, snakemake.params.tag)
-    records = {record.id: record for record in read_annotations(annotations).images}
+    stated: Orientation | None = snakemake.params.orientation or None
+    truth = read_annotations(annotations)
+    records = {truth.large_ids.get(record.id, record.id): record for record in truth.images}
     ids = select_ids(tag, list(records), {tag.ids: snakemake.params.ids})
     wanted = [records[image] for image in ids]
     folder = Path("resources/datasets") / tag.name
@@ -40,15 +44,30 @@ def work() -> None:
         downloads,
         Checksums(Path("resources/checksums.yaml")),
         mirror,
+        orientation=stated,
     )
-    images = tuple(replace(record, sha256=hashes[record.file_name]) for record in wanted)
+    images = [replace(record, sha256=hashes[record.file_name]) for record in wanted]
     placed = Path(snakemake.output.folder)
     for name in hashes:
         link_or_copy(folder / "images" / name, placed / name)
-    notes = () if (downloads / source.file.name).exists() else (RECORDED,)
+    orientation, note = "stored", ""
+    if stated != "stored":
+        images, orientation, note = orient(placed, images, stated)
+    recorded = "" if (downloads / source.file.name).exists() else RECORDED
     write_image_list(
         Path(snakemake.output.images),
-        ImageList(tag.text, tag.name, placed, annotations, sha256_file(annotations), images, notes),
+        ImageList(
+            tag.text,
+            tag.name,
+            placed,
+            annotations,
+            sha256_file(annotations),
+            tuple(images),
+            tuple(filter(None, (recorded, note, *truth.notes))),
+            orientation,
+            truth.categories,
+            truth.large_ids,
+        ),
     )
 
 

@@ -26,19 +26,22 @@ from ssdbench.arrays import UInt8
 from ssdbench.boxes.anchors import read_anchors, standard_anchors
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
+from ssdbench.boxes.outputs import Heads
 from ssdbench.catalog.frameworks import artifact_of, frameworks
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.catalog.registry import FASTER_RCNN
-from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
+from ssdbench.coco.categories import ClassTable, class_table
 from ssdbench.coco.detections import write_detections
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.files.reading import read_json
+from ssdbench.images.image_folder import orient
 from ssdbench.images.pixels import load_images
 from ssdbench.inference import detect
-from ssdbench.inference.detect import detections
+from ssdbench.inference.detect import detections, table_of_card, with_classes
 from ssdbench.jobs.progress import Progress
 from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
@@ -121,6 +124,11 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         help=f"side of the square that is fed (default: the model's own; {ANY_SIZE} where it takes any)",
     )
     parser.add_argument(
+        "--orientation",
+        choices=["stored", "displayed"],
+        help="which pixels the annotations mean where EXIF turns an image (default: found by the annotated sizes)",
+    )
+    parser.add_argument(
         "--anchors",
         type=Path,
         help="for raw heads: a .json or .npy file of [A, 4] ymin, xmin, ymax, xmax, normalised "
@@ -153,13 +161,17 @@ def run(options: argparse.Namespace) -> str:
         raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
     normalisation = Normalisation(**card["normalisation"]) if card else MOBILENET_SSD
     session = open_session(framework, options.model_path, options.threads, normalisation, options.precision)
-    decoding = head_decoding(session, card, options)
-    outcome = loop(session, sorted(annotations.images, key=lambda image: image.id), decoding, options)
+    table = table_of(session, card, annotations, options)
+    decoding = with_classes(head_decoding(session, card, options), table)
+    records = records_of(annotations, options)
+    outcome = loop(session, records, decoding, options)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "detections.json")
         write_detections(file, detections(outcome.found))
-        evaluated = evaluate(options.anno_path, file, [record.id for record, _ in outcome.found])
-    return describe(options, session, outcome, evaluated["metrics"])
+        ids = [record.id for record, _ in outcome.found]
+        uncategorised = sum(found.uncategorised for _, found in outcome.found)
+        evaluated = evaluate(options.anno_path, file, ids, uncategorised, table.notes)
+    return describe(options, session, outcome, evaluated, len(records), table.how)
 
 
 def framework_of(options: argparse.Namespace) -> str:
@@ -175,19 +187,37 @@ def card_beside(model: Path) -> dict[str, Any]:
     return card if isinstance(card, dict) and card.get("file") == model.name else {}
 
 
-def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding | None:
+def table_of(
+    session: Session, card: Mapping[str, Any], annotations: Annotations, options: argparse.Namespace
+) -> ClassTable:
+    """Which category each class of the file is: by its card, else by COCO's names if it has as many classes as COCO."""
+    if card.get("class_ids") or card.get("labels"):
+        return table_of_card(card, annotations.categories)
+    size = options.input_size or session.input_size or ANY_SIZE
+    output = session.run(np.zeros((options.batch_size, size, size, 3), np.uint8))
+    numbers = output.scores.shape[2] if isinstance(output, Heads) else None
+    return class_table(annotations.categories, numbers=numbers)
+
+
+def records_of(annotations: Annotations, options: argparse.Namespace) -> list[ImageRecord]:
+    """The annotated images, turned as --orientation or their sizes say, by their ids."""
+    large = annotations.large_ids
+    images = sorted(annotations.images, key=lambda image: large.get(image.id, image.id))
+    records, _, note = orient(options.images_path, images, options.orientation)
+    if note:
+        print(note)
+    return records
+
+
+def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding:
     """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
-    of_card = detect.head_decoding(card, asdict(NMS)) if card else None
-    if session.graph_kind == "graph":
-        return of_card
-    if of_card is None:
-        of_card = HeadDecoding(standard_anchors(), FASTER_RCNN, NMS)
-    return of_card if options.anchors is None else replace(of_card, anchors=read_anchors(options.anchors))
+    decoding = HeadDecoding(standard_anchors(), FASTER_RCNN, NMS)
+    if card:
+        decoding = detect.head_decoding(card, asdict(NMS))
+    return decoding if options.anchors is None else replace(decoding, anchors=read_anchors(options.anchors))
 
 
-def loop(
-    session: Session, records: list[ImageRecord], decoding: HeadDecoding | None, options: argparse.Namespace
-) -> Outcome:
+def loop(session: Session, records: list[ImageRecord], decoding: HeadDecoding, options: argparse.Namespace) -> Outcome:
     """Call the network over the images in rotation until the time or the number of runs is reached."""
     size = options.input_size or session.input_size or ANY_SIZE
     batches = batches_of(
@@ -228,18 +258,22 @@ def batches_of(
 
 
 def describe(
-    options: argparse.Namespace, session: Session, outcome: Outcome, metrics: Mapping[str, float | None]
+    options: argparse.Namespace, session: Session, outcome: Outcome, evaluated: Mapping[str, Any], images: int, how: str
 ) -> str:
-    """The result in words and tables."""
+    """The result in words and tables. images: how many are annotated. how: classes became categories."""
+    metrics = evaluated["metrics"]
     values = [[name, "-" if metrics[name] is None else f"{metrics[name]:.4f}"] for name in METRICS]
     latency = percentiles(outcome.network_ms)
+    counted = images if len(outcome.found) == images else f"{len(outcome.found)} of {images}"
     lines = [
         f"{options.model_path} ({session.graph_kind}, {options.precision}), {options.channel_order}, "
         f"{options.threads} threads, batch {options.batch_size}",
         "",
         tabulate(values, tablefmt="plain", disable_numparse=True),
         "",
-        f"Metrics over {len(outcome.found)} images, each counted once.",
+        f"Metrics over {counted} images, each counted once.",
+        how,
+        *evaluated["notes"],
         f"Network: {', '.join(f'{name} {value:.2f} ms' for name, value in latency.items())} "
         f"a call of {options.batch_size}, {len(outcome.network_ms)} calls.",
         f"Throughput from file to detections: {outcome.images / outcome.seconds:.1f} images/s.",

@@ -34,9 +34,9 @@ def work() -> steps.Record:
     host = host_facts()
     check_processor(card, int8_saturates(host["cpu_flags"]))
     how = protocol(snakemake.wildcards.protocol)
-    decoding = head_decoding(card, snakemake.params.nms)
-    size = how.input_size or card["input_size"]
     images = read_image_list(Path(snakemake.input.images))
+    decoding = head_decoding(card, snakemake.params.nms, images.categories)
+    size = how.input_size or card["input_size"]
     preloaded = [
         (record, read_image(images.folder / record.file_name, record.sha256)) for record in images.images[:IMAGES]
     ]

@@ -8,6 +8,7 @@ import pytest
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.outputs import Finished, Heads
+from ssdbench.coco.categories import NO_CATEGORY, NO_CLASS
 from ssdbench.coco.detections import Detection
 from ssdbench.errors import UserError
 from ssdbench.inference.detect import rows_of
@@ -92,11 +93,24 @@ def with_ids(*ids: int) -> HeadDecoding:
     return replace(DECODING, class_ids=np.array(ids))
 
 
+def test_detections_of_classes_that_the_annotations_do_not_have_are_counted_after_they_competed() -> None:
+    (plain,) = detections_of(heads(), [(200, 100)], DECODING)
+    for output, ids in ((heads(), (NO_CLASS, 85, NO_CATEGORY)), (finished(), (NO_CLASS, *[NO_CATEGORY] * 89, 85))):
+        everything = replace(with_ids(*ids), categories=None)
+        (found,) = detections_of(output, [(200, 100)], replace(everything, categories=np.array([0, 85])))
+        (whole,) = detections_of(output, [(200, 100)], everything)
+        assert set(found.class_ids.tolist()) == {85}
+        assert len(found.scores) + found.uncategorised == len(whole.scores)
+        assert found.uncategorised > 0
+    (zero,) = detections_of(heads(), [(200, 100)], replace(with_ids(NO_CLASS, 0, 1), categories=np.array([0, 1])))
+    assert (len(zero.scores), zero.uncategorised) == (len(plain.scores), 0)  # 0 is a category like others
+
+
 def test_classes_numbered_otherwise_become_coco_s() -> None:
     plain = detections_of(heads(), [(200, 100)], DECODING)[0]
 
     # Columns are: background, then 85 and 17; the same without a background; and one class that COCO has not.
-    (found,) = detections_of(heads(), [(200, 100)], with_ids(0, 85, 17))
+    (found,) = detections_of(heads(), [(200, 100)], with_ids(NO_CLASS, 85, 17))
     assert found.class_ids.tolist() == [17, 85]
     assert found.boxes.tolist() == plain.boxes.tolist()
     (found,) = detections_of(heads(), [(200, 100)], with_ids(3, 85, 17))
@@ -106,17 +120,17 @@ def test_classes_numbered_otherwise_become_coco_s() -> None:
         (17, pytest.approx(0.8)),
         (85, pytest.approx(0.3)),
     ]
-    (found,) = detections_of(heads(), [(200, 100)], with_ids(0, 0, 17))
+    (found,) = detections_of(heads(), [(200, 100)], with_ids(NO_CLASS, NO_CLASS, 17))
     assert found.class_ids.tolist() == [17]
 
     (found,) = detections_of(finished(), [(200, 100)], with_ids(*range(100, 191)))
     assert found.class_ids.tolist() == [117, 190]
-    (found,) = detections_of(finished(), [(200, 100)], with_ids(*[0] * 90, 7))
+    (found,) = detections_of(finished(), [(200, 100)], with_ids(*[NO_CLASS] * 90, 7))
     assert (found.class_ids.tolist(), found.scores.tolist(), len(found.boxes)) == ([7], [0.5], 1)
 
 
 def test_a_class_without_an_id_is_refused() -> None:
     with pytest.raises(UserError, match="scores 3 classes, but there are 2 class ids"):
-        detections_of(heads(), [(200, 100)], with_ids(0, 17))
+        detections_of(heads(), [(200, 100)], with_ids(NO_CLASS, 17))
     with pytest.raises(UserError, match="class number 90, but there are 90 class ids"):
         detections_of(finished(), [(200, 100)], with_ids(*range(90)))

@@ -51,7 +51,7 @@ def test_the_normalisation_comes_from_input_or_heads_and_is_else_that_of_every_m
         ({"format": "onnx", "given": GIVEN, "anchors": "gone.npy"}, r"anchors is gone\.npy, and there is no such file"),
         ({"format": "onnx", "given": ["graph", "fp32"], "anchors": "model"}, r"anchors means nothing for a finished"),
         ({"format": "tfjs", "heads": {**HEADS, "anchors": "a"}, "anchors": "model"}, r"models\.x names anchors twice"),
-        ({"format": "tfjs", "heads": HEADS, "class_ids": ["1-90"]}, r"class_ids begins with 1, .*: begin with 0"),
+        ({"format": "tfjs", "heads": HEADS, "class_ids": ["1-90"]}, r"class_ids begins with 1, .*: begin with null"),
         ({"format": "onnx", "given": GIVEN, "class_ids": ["9-3"]}, r"class_ids has the range 9-3, which ends before"),
     ],
 )
@@ -66,3 +66,15 @@ def test_class_ids_are_numbers_and_ranges_and_anchors_lie_beside_the_row(tmp_pat
     assert row.class_ids == (1, 2, 3, 5, 7, 8, 0)
     assert row.anchors == tmp_path / "model"
     assert load(tmp_path, format="onnx", given=GIVEN).class_ids == ()
+    assert load(tmp_path, format="onnx", given=GIVEN, class_ids=[None, 0, "5-6"]).class_ids == (None, 0, 5, 6)
+
+
+def test_labels_are_class_names_by_number_behind_the_background(tmp_path: Path) -> None:
+    def labels(value: Any) -> tuple[str | None, ...]:
+        return load(tmp_path, format="onnx", given=GIVEN, labels=value).labels
+
+    for value in (["cat", "dog"], [None, "cat", "dog"], ["background", "cat", "dog"], ["???", "cat", "dog"]):
+        assert labels(value) == (None, "cat", "dog")
+    coco = labels("coco")
+    assert (len(coco), coco[1], coco[90]) == (91, "person", "toothbrush")
+    assert load(tmp_path, format="onnx", given=GIVEN).labels == ()

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category, read_annotations
+from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, read_detections, write_detections
 from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list, write_image_list
 from ssdbench.errors import UserError
@@ -47,7 +48,7 @@ def test_annotations_are_read_as_they_are(tmp_path: Path) -> None:
     read = read_annotations(annotations_file(tmp_path, VALID))
 
     assert read == Annotations(
-        categories=(Category(1, "person"), Category(17, "cat")),
+        categories=(Category(1, "person", 1), Category(17, "cat", 1)),
         images=(ImageRecord(7, "a.jpg", 640, 480, ""), ImageRecord(9, "more/b.jpg", 10, 20, "")),
         annotations=(
             Annotation(5, 7, 17, (1.0, 2.5, 30.0, 40.0), 700.5, False),
@@ -74,10 +75,58 @@ def test_what_is_unusual_but_legal_is_kept_and_noted(tmp_path: Path) -> None:
 
     assert read.annotations[0] == Annotation(0, 7, 17, (-5.0, 600.0, 30.0, 40.0), 1200.0, False)
     assert read.annotations[1].bbox == (3.0, 3.0, 0.0, 5.0)
-    assert [note.split(":")[0] for note in read.notes] == [
+    assert [note.split(":")[0].split(";")[0] for note in read.notes] == [
         "1 annotations have no area",
         "1 annotated boxes have no width or no height",
+        "1 of 2 annotated boxes leave their image",
     ]
+
+
+def test_keypoint_files_are_read_for_their_boxes(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["categories"][0] |= {"keypoints": ["nose", "left_eye"], "skeleton": [[1, 2]]}
+        document["categories"][1] |= {"keypoints": []}
+        for row in document["annotations"]:
+            row |= {"keypoints": [3, 4, 2, 0, 0, 0], "num_keypoints": 1}
+
+    assert read_annotations(annotations_file(tmp_path, changed(change))) == read_annotations(
+        annotations_file(tmp_path, VALID)
+    )
+
+
+def test_whole_numbers_may_have_a_decimal_point(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for rows in (document["images"], document["categories"], document["annotations"]):
+            for row in rows:
+                row |= {
+                    key: float(row[key]) for key in row.keys() & {"id", "image_id", "category_id", "width", "height"}
+                }
+
+    read = read_annotations(annotations_file(tmp_path, changed(change)))
+
+    assert read == read_annotations(annotations_file(tmp_path, VALID))
+    assert {type(number) for image in read.images for number in (image.id, image.width)} == {int}
+
+
+@pytest.mark.parametrize("start", [2**53, 20240101123456789151, 10**38, -(2**64)])
+def test_ids_of_any_size_are_told_apart(tmp_path: Path, start: int) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for row in document["images"]:
+            row["id"] += start
+        for row in document["annotations"]:
+            row["image_id"] += start
+            row["id"] += start
+
+    read = read_annotations(annotations_file(tmp_path, changed(change)))
+    seven, nine = (image.id for image in read.images)
+
+    assert seven != nine
+    assert {seven: start + 7, nine: start + 9}.items() >= read.large_ids.items()
+    assert all(-(2**53) <= number <= 2**53 for number in (seven, nine))
+    assert [row.image_id for row in read.annotations] == [seven, seven]
+    row = Detection(start + 7, 17, (0, 0, 1, 1), 0.5)
+    write_detections(tmp_path / "detections.json", [row])
+    assert read_detections(tmp_path / "detections.json").image_id.tolist() == [seven]
 
 
 def put(section: str, index: int, key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
@@ -86,6 +135,15 @@ def put(section: str, index: int, key: str, value: Any) -> Callable[[dict[str, A
 
 def without(section: str, index: int, key: str) -> Callable[[dict[str, Any]], Any]:
     return lambda document: document[section][index].pop(key)
+
+
+def without_boxes(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    def change(document: dict[str, Any]) -> None:
+        for row in document["annotations"]:
+            del row["bbox"]
+            row[key] = value
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -100,7 +158,8 @@ def without(section: str, index: int, key: str) -> Callable[[dict[str, Any]], An
         (put("annotations", 1, "id", 5), r"annotations\[1\].id is 5, which an earlier"),
         (put("images", 0, "id", "000139"), r"images\[0\].id is '000139', not a whole number"),
         (put("images", 0, "id", True), r"images\[0\].id is True, not a whole number"),
-        (put("images", 0, "id", 10**20), r"images\[0\].id is 1e\+20, not a whole number"),
+        (put("images", 0, "id", 2.5), r"images\[0\].id is 2\.5, not a whole number"),
+        (put("images", 0, "id", 1e20), r"images\[0\].id is 1e\+20, which a decimal point has made inexact"),
         (put("images", 0, "width", 0), r"images\[0\] has a width of 0"),
         (put("images", 0, "file_name", "../../etc/passwd"), r"which leaves the folder"),
         (put("images", 0, "file_name", "/etc/passwd"), r"which leaves the folder"),
@@ -121,13 +180,12 @@ def without(section: str, index: int, key: str) -> Callable[[dict[str, Any]], An
         (put("annotations", 0, "area", float("nan")), r"annotations\[0\].area is nan"),
         (put("annotations", 0, "area", -1), r"annotations\[0\].area is -1"),
         (put("annotations", 0, "iscrowd", 2), r"annotations\[0\].iscrowd is 2"),
-        (lambda document: document["annotations"].append("x"), r"annotations\[2\] is 'x', not an object"),
+        (lambda document: document["annotations"].append("x"), r"annotations\[2\] is str in JSON, not object"),
         (lambda document: document.pop("categories"), "lacks the list 'categories'"),
-        (lambda document: document.update(images={}), "lacks the list 'images'"),
+        (lambda document: document.update(images={}), "images is object in JSON, not array"),
         (lambda document: document.update(images=[], annotations=[]), "lists no images"),
-        (put("annotations", 0, "caption", "A cat."), "holds COCO captions"),
-        (put("annotations", 0, "segments_info", []), "holds COCO panoptic segments"),
-        (put("categories", 0, "keypoints", ["nose"]), "holds COCO keypoints"),
+        (without_boxes("caption", "A cat."), "holds COCO captions, which have no boxes"),
+        (without_boxes("segments_info", []), "holds COCO panoptic segments, which have no boxes"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence_that_names_it(
@@ -145,7 +203,8 @@ def test_what_is_no_annotations_file_at_all_is_refused(tmp_path: Path, text: str
     path = tmp_path / "instances.json"
     path.write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(UserError, match=r"instances\.json is not (JSON|COCO annotations)"):
+    words = r"is (not (JSON|COCO annotations|text in UTF-8)|(array|int|null) in JSON)"
+    with pytest.raises(UserError, match=rf"instances\.json(: the whole file)? {words}"):
         read_annotations(path)
 
 
@@ -303,8 +362,8 @@ def test_writing_holds_one_row_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({}, "is not a COCO results file"),
-        ([3], r"\[0\] is 3, not an object"),
+        ({}, "the whole file is object in JSON, not array"),
+        ([3], r"\[0\] is int in JSON, not object"),
         ([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}], r"\[0\] lacks the key 'score'"),
         ([{"image_id": 1, "category_id": 1, "segmentation": {}, "score": 1}], r"\[0\] lacks the key 'bbox'"),
         (

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import Annotation, Annotations, Category
+from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, Detections
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.diagnosis.image_losses import ObjectScores, image_disagreements, image_losses

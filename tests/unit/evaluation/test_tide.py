@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.coco.annotations import Annotation, Annotations, Category, read_annotations
+from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, Detections, read_detections
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.evaluation.tide import ERRORS, TideErrors, tide_errors

@@ -29,7 +29,8 @@ def record(name: str, identity: int = 1, sha256: str = "") -> ImageRecord:
 
 def test_inspect_records_the_hash_of_every_whole_image(tmp_path: Path) -> None:
     write_image(tmp_path / "a.jpg")
-    (found,) = inspect(tmp_path, [record("a.jpg")])
+    (found,), orientation, note = inspect(tmp_path, [record("a.jpg")])
+    assert (orientation, note) == ("stored", "")
     assert found.sha256 == sha256_file(tmp_path / "a.jpg")
 
 
@@ -110,3 +111,24 @@ def test_a_fingerprint_changes_with_names_sizes_and_times_of_files(tmp_path: Pat
     seen.add(fingerprint([tmp_path]))
     assert len(seen) == 4
     assert fingerprint([tmp_path]) in seen
+
+
+def test_missing_images_are_counted_and_ten_are_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "there.jpg")
+    gone = [record(f"gone{number:02d}.jpg", number) for number in range(12)]
+    with pytest.raises(
+        UserError, match=r"^12 of 13 images are missing in .*: gone00\.jpg, .*gone09\.jpg, \.\.\.\. Give"
+    ):
+        inspect(tmp_path, [record("there.jpg", 99), *gone])
+    with pytest.raises(UserError, match=r"^1 of 1 images is missing in .*: gone00\.jpg\. Give the folder"):
+        inspect(tmp_path, gone[:1])
+
+
+def test_where_a_missing_image_lies_instead_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "train").mkdir()
+    write_image(tmp_path / "train" / "b[1].jpg")
+    with pytest.raises(UserError, match=r"a\.jpg lies in .* itself, so the annotations name a folder too many"):
+        inspect(tmp_path, [record("images/a.jpg")])
+    with pytest.raises(UserError, match=r"There is .*train/b\[1\]\.jpg, though"):
+        inspect(tmp_path, [record("b[1].jpg")])

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
+from ssdbench.images.orientation import StoredForm
 from ssdbench.images.pixels import (
     MAX_IMAGE_PIXELS,
     decode_image,
@@ -27,7 +28,7 @@ from ssdbench.images.pixels import (
     load_images,
     read_image,
     resize_image,
-    stored_size,
+    stored_form,
 )
 
 WIDTH, HEIGHT = 48, 32
@@ -77,7 +78,7 @@ def test_exif_rotation_is_not_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate by 90 degrees to show
     turned = jpeg(exif=exif.tobytes())
-    assert stored_size(turned, PATH) == (WIDTH, HEIGHT)
+    assert stored_form(turned, PATH) == StoredForm(WIDTH, HEIGHT, 6)
     assert np.array_equal(decode_image(turned, record(), PATH), decode_image(jpeg(), record(), PATH))
 
 
@@ -137,6 +138,56 @@ def test_a_truncated_jpeg_is_refused_even_where_the_decoder_would_fill_it_up(
     assert decode_image(whole, record(), PATH) is filled
     with pytest.raises(UserError, match="truncated"):
         decode_image(whole[:-50], record(), PATH)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_follows_the_end_of_a_jpeg_changes_nothing(progressive: bool, seed: int) -> None:
+    whole = jpeg(progressive=progressive)
+    video = np.random.default_rng(seed).bytes(20_000)
+    trailer = b"\0\0\0\x18ftypmp42" + video + b"\xff\xda\0\x08" + video + b"SEFT"
+    assert np.array_equal(decode_image(whole + trailer, record(), PATH), decode_image(whole, record(), PATH))
+    with pytest.raises(UserError, match="truncated"):
+        decode_image(whole[:-2], record(), PATH)
+
+
+def test_segments_that_hold_markers_and_scans_with_restarts_are_read() -> None:
+    restarts = bytes(cv2.imencode(".jpg", scene(), [cv2.IMWRITE_JPEG_RST_INTERVAL, 1])[1])
+    assert b"\xff\xd0" in restarts
+    for whole in (restarts, jpeg(comment=b"\xff\xd9 \xff\xda" * 50), b"\xff\xd8\xff\xff" + jpeg()[3:]):
+        decode_image(whole, record(), PATH)
+    for part in (restarts[:-2], jpeg(comment=b"\xff\xd9" * 50)[:-2]):
+        with pytest.raises(UserError, match="truncated"):
+            decode_image(part, record(), PATH)
+
+
+def test_a_whole_png_with_a_trailer_is_read() -> None:
+    whole = encoded(Image.fromarray(scene()), "PNG")
+    assert np.array_equal(decode_image(whole + b"more" * 99, record(), PATH), decode_image(whole, record(), PATH))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_few_bits_in_a_16_bit_file_are_refused_and_16_are_read(suffix: str, bits: int) -> None:
+    grey = scene()[:, :, 0].astype(np.uint16)
+    with pytest.raises(UserError, match=r"has uint16 numbers up to \d+, .* too dark. Scale its numbers"):
+        decode_image(bytes(cv2.imencode(suffix, grey << (bits - 8))[1]), record(), PATH)
+    pixels = decode_image(bytes(cv2.imencode(suffix, grey << 8)[1]), record(), PATH)
+    assert np.abs(pixels[:, :, 0].astype(int) - grey).max() <= 1
+    decode_image(bytes(cv2.imencode(suffix, np.zeros_like(grey))[1]), record(), PATH)  # black is sound
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\0\0\0\x20ftypheic" + bytes(40), "it is HEIC, whatever its name says; convert it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
+        (b"<!doctype html><title>404</title>", "it is a page of HTML"),
+    ],
+)
+def test_what_some_take_for_images_is_named(data: bytes, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        decode_image(data, record(), PATH)
 
 
 @pytest.mark.parametrize("data", [b"GIF", b"<html>not found</html>", b"\xff\xd8\xff", bytes(1000)])

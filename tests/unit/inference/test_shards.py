@@ -43,7 +43,7 @@ def recorded(images: range, count: int, first: int, finishes: bool = False) -> A
 def record(**changed: Any) -> dict[str, Any]:
     """A shard's detect.json, with some of it changed."""
     return {
-        "status": "ok", "reason": "", "log": "a.log", "images": 2, "detections": 3, "seconds": 0.5,
+        "status": "ok", "reason": "", "log": "a.log", "images": 2, "detections": 3, "uncategorised": 2, "seconds": 0.5,
         "images_per_second": 4.0, "runtime": {"runtime": "r"}, "code_sha256": "c", "versions": {"numpy": "2"},
         "host": {"hostname": "one", "cpu": "fast"}, **changed,
     }  # fmt: skip
@@ -102,6 +102,7 @@ def test_the_merged_record_adds_up_and_names_the_machines() -> None:
 
     assert (merged["images"], merged["detections"], merged["seconds"], merged["images_per_second"]) == (3, 3, 0.75, 4.0)
     assert [(shard["hostname"], shard["cpu"]) for shard in merged["shards"]] == [("one", "fast"), ("two", "slow")]
+    assert merged["uncategorised"] == 4
     assert not merged.keys() & {"status", "reason", "log"}
 
 

@@ -87,3 +87,14 @@ def test_the_time_left_follows_what_jobs_of_the_same_rule_took() -> None:
         display.start(number, Job("convert_model", {}, (), ()))
         display.finish(number)
     assert display.seconds_left() < rough / 10  # these took no time
+
+
+def test_a_note_on_what_a_user_gave_is_said_once(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    display = RunDisplay(stream)
+    display.begin({"evaluate_detections": 2})
+    for number in range(2):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"status": "ok", "notes": ["Boxes look like corners."]}))
+        display.start(number, Job("evaluate_detections", {}, (tmp_path / f"{number}.json",), ()))
+        display.finish(number)
+    assert stream.getvalue().count("note: Boxes look like corners.") == 1

@@ -120,9 +120,10 @@ def dataset(folder: Path, count: int, size: tuple[int, int] = (64, 48)) -> dict[
     noise(folder / "noise.png", *size)
     annotations = folder / "instances.json"
     rows = [{"id": 100 + number, "image_id": number, **truth([4, 4, 20, 20])} for number in range(count)]
-    annotations.write_text(json.dumps({"categories": [{"id": 1, "name": "person"}], "annotations": rows}))
     record = {"file_name": "noise.png", "width": size[0], "height": size[1], "sha256": ""}
     images = [{"id": number, **record} for number in range(count)]
+    categories = [{"id": 1, "name": "person"}]
+    annotations.write_text(json.dumps({"images": images, "categories": categories, "annotations": rows}))
     return {"tag": "local", "folder": str(folder), "annotations": str(annotations), "images": images}
 
 
@@ -137,7 +138,7 @@ def test_pictures_are_a_sample_by_place_and_what_the_cells_lost_most(
         "b": [loss(9, (109, 1, 0.5, 0.2)), loss(11, (111, 1, LEAST_LOSS / 2, 0.0))],
     }
     read: list[Path] = []
-    for name in ("read_detections", "read_without_outlines"):
+    for name in ("read_detections", "read_annotations"):
         real = getattr(pictures, name)
         monkeypatch.setattr(pictures, name, lambda path, real=real: read.append(path) or real(path))
     shown = build_pictures(images, {"a": detections}, 4, worst)
@@ -196,8 +197,9 @@ def test_pictures_carry_truths_and_the_boxes_worth_showing(tmp_path: Path) -> No
     noise(tmp_path / "a.png", 64, 48)
     annotations = tmp_path / "instances.json"
     document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
         "categories": [{"id": 17, "name": "cat"}],
-        "annotations": [{"image_id": 1, **truth([4, 4, 20, 20], 17)}],
+        "annotations": [{"id": 1, "image_id": 1, **truth([4, 4, 20, 20], 17)}],
     }
     annotations.write_text(json.dumps(document))
     images = {

@@ -130,8 +130,9 @@ class ModelRow:
     input, box_coder: of `tflite` and `onnx`; what the file is fed where its input is not of uint8 pixels, and the
         divisors of ty, tx, th, tw.
     anchors: a file of the anchors of heads, where no node has them and they are not the standard 1917.
-    class_ids: COCO's id of each class in the order in which the model numbers them, from 0; 0 for what is no
-        class of COCO, as the background. Empty where the model's numbers are COCO's ids.
+    class_ids: the category's id of each class in the order in which the model numbers them, from 0; None (and in a
+        table without None, 0) for what is not a class, such as the background. Empty for none stated.
+    labels: the model's class names by class number, as `coco.categories.class_table` takes them. Empty for unknown.
     held_out: None where the whole of every dataset was held out from training, or nothing is known of it.
     """
 
@@ -148,7 +149,8 @@ class ModelRow:
     input: Normalisation = MOBILENET_SSD
     box_coder: BoxCoder = FASTER_RCNN
     anchors: Path | None = None
-    class_ids: tuple[int, ...] = ()
+    class_ids: tuple[int | None, ...] = ()
+    labels: tuple[str | None, ...] = ()
     references: tuple[str, ...] = ()
     held_out: HeldOut | None = None
     expected: tuple[Expected, ...] = ()
@@ -197,7 +199,10 @@ class CalibrationSource:
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files)."""
+    """One dataset. kind: `coco` (downloaded), `sample` (composed) or `local` (the user's own files).
+
+    orientation: which pixels its annotations mean, `stored` or `displayed` (turned as EXIF says); empty for unknown.
+    """
 
     name: str
     kind: str
@@ -206,6 +211,7 @@ class DatasetRow:
     annotations: Annotations | None = None
     images: Images | None = None
     calibration: CalibrationSource | None = None
+    orientation: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ssdbench.catalog.registry import (
     RemoteFile,
     Source,
 )
+from ssdbench.coco.categories import coco_labels
 from ssdbench.errors import UserError
 from ssdbench.files.reading import read_yaml
 from ssdbench.files.schema import validate
@@ -51,7 +52,7 @@ def _remote(row: Mapping[str, Any]) -> RemoteFile:
 
 
 def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
-    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"])
+    dataset = DatasetRow(name, row["kind"], row["title"], row["licence"], orientation=row.get("orientation", ""))
     if row["kind"] != "coco":
         return dataset
     annotations, images, calibration = row["annotations"], row["images"], row["calibration"]
@@ -113,6 +114,7 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
         box_coder=tuple(row.get("box_coder", FASTER_RCNN)),
         anchors=(file.parent / row["anchors"]).resolve() if "anchors" in row else None,
         class_ids=_class_ids(name, row, file),
+        labels=_labels(row),
         references=tuple(row.get("references", ())),
         held_out=_held_out(name, row["held_out"], (file.parent, base)) if "held_out" in row else None,
         expected=tuple(Expected(**expected) for expected in row.get("expected", ())),
@@ -134,20 +136,32 @@ def _check_anchors_are_used(model: str, row: Mapping[str, Any], file: Path) -> N
         )
 
 
-def _class_ids(model: str, row: Mapping[str, Any], file: Path) -> tuple[int, ...]:
-    """COCO ids from numbers and ranges such as `1-11`."""
-    ids: list[int] = []
+def _class_ids(model: str, row: Mapping[str, Any], file: Path) -> tuple[int | None, ...]:
+    """Categories' ids from numbers, ranges such as `1-11` and null."""
+    ids: list[int | None] = []
     for item in row.get("class_ids", ()):
+        if item is None:
+            ids.append(None)
+            continue
         first, last = (int(end) for end in item.split("-")) if isinstance(item, str) else (item, item)
         if first > last:
             raise UserError(f"{file}: models.{model}.class_ids has the range {item}, which ends before it begins.")
         ids += range(first, last + 1)
-    if ids and "given" not in row and ids[0] != 0:
+    if ids and "given" not in row and ids[0] not in (0, None):
         raise UserError(
             f"{file}: models.{model}.class_ids begins with {ids[0]}, but the first class of a graph that is cut is the "
-            "background: begin with 0."
+            "background: begin with null."
         )
     return tuple(ids)
+
+
+def _labels(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Class names by class number: the background at 0, whether the row names it or not."""
+    labels = row.get("labels", ())
+    if labels == "coco":
+        return coco_labels(91) or ()
+    background = labels and (labels[0] is None or labels[0].lower() in ("background", "???"))
+    return (None, *labels[1 if background else 0 :]) if labels else ()
 
 
 def _held_out(model: str, row: Mapping[str, Any], folders: Sequence[Path]) -> HeldOut:

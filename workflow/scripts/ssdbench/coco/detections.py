@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.coco.entries import LARGEST_ID, LARGEST_LENGTH, Box, Fault, box_of, entries_of, id_of, shown, value_of
-from ssdbench.coco.json_stream import read_pieces
+from ssdbench.coco.entries import (
+    LARGEST_ID,
+    LARGEST_LENGTH,
+    Box,
+    Fault,
+    box_of,
+    column_id,
+    entries_of,
+    id_of,
+    shown,
+    value_of,
+)
+from ssdbench.coco.json_file import decode_file
 from ssdbench.errors import UserError
+from ssdbench.files.reading import json_errors
 from ssdbench.files.writing import atomic_path
 
-_PIECE = 1 << 20  # bytes copied at once
+_PIECE = 1 << 20  # bytes read or copied at once
+_OPENING, _CLOSING = b"[", b"\n]\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +69,8 @@ class Detections:
     def __len__(self) -> int:
         return len(self.score)
 
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Detections:
-        """Some of them: by a mask bool [N], or by their places."""
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Detections:
+        """Some of them: by a mask bool [N], by their places or by a slice."""
         return Detections(self.image_id[which], self.category_id[which], self.box[which], self.score[which])
 
     def __iter__(self) -> Iterator[Detection]:
@@ -134,78 +148,108 @@ def join_detections(path: Path, parts: Sequence[Path]) -> None:
 
     Nothing is parsed, so memory does not grow with them.
     """
-    opening, closing = b"[", b"\n]\n"
     with atomic_path(path) as temporary, temporary.open("wb") as joined:
-        joined.write(opening)
+        joined.write(_OPENING)
         is_first = True
         for part in parts:
-            left = part.stat().st_size - len(opening) - len(closing)
+            left = part.stat().st_size - len(_OPENING) - len(_CLOSING)
             if left <= 0:  # no detections
                 continue
             joined.write(b"" if is_first else b",")
             is_first = False
             with part.open("rb") as file:
-                file.seek(len(opening))
+                file.seek(len(_OPENING))
                 while left:
                     piece = file.read(min(left, _PIECE))
                     joined.write(piece)
                     left -= len(piece)
-        joined.write(closing)
+        joined.write(_CLOSING)
+
+
+class _Row(msgspec.Struct):
+    """A row as `write_detections` writes it."""
+
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    score: float
+
+
+class _AnyRow(msgspec.Struct):
+    """A row of another maker, not checked yet."""
+
+    image_id: Any = msgspec.UNSET
+    category_id: Any = msgspec.UNSET
+    bbox: Any = msgspec.UNSET
+    score: Any = msgspec.UNSET
 
 
 def read_detections(path: Path) -> Detections:
-    """Read and check a COCO results file: in pieces, so that memory is that of the columns.
+    """Read and check a COCO results file; memory is that of the columns where `write_detections` wrote it.
 
     Raises:
         UserError: the file is not a list of box detections; the message names the entry.
     """
-    parts: list[Detections] = []
+    with json_errors(path), path.open("rb") as file:
+        if file.read(2) == _OPENING + b"\n":
+            return _read_own(file, _line_count(path))
+    rows = decode_file(path, list[_AnyRow])
+    return Detections.of(entries_of(path, "", rows, _detection))
+
+
+def _line_count(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(_PIECE), b""))
+
+
+def _read_own(file: BinaryIO, most: int) -> Detections:
+    """The rows of a file of `write_detections`, at most `most`, from behind its opening on; raises ValueError."""
+    found = Detections(np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 4)), np.empty(most))
     count = 0
-    for piece in read_pieces(path):
-        if piece.key is not None or not piece.is_array:
-            break
-        columns = _columns(piece.value)
-        if columns is None:  # something is wrong, or odd: row by row
-            columns = Detections.of(entries_of(path, "", piece.value, _detection, count))
-        parts.append(columns)
-        count += len(columns)
-    if not parts:
-        raise UserError(f"{path} is not a COCO results file: it holds no list. Give a list of detections.")
-    return Detections(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("image_id", "category_id", "box", "score")
-        )
+    for text in _pieces(file):
+        part = _columns(text)
+        for column, values in zip(vars(found).values(), vars(part).values(), strict=True):
+            column[count : count + len(part)] = values
+        count += len(part)
+    return found[:count]
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The rows of a file of `write_detections`, from behind its opening on, in JSON lists; raises ValueError."""
+    lines = file.readlines(_PIECE)
+    while lines:
+        following = file.readlines(_PIECE)
+        text = b"".join(lines).strip()
+        end = b"," if following else b"]"
+        if not text.endswith(end):
+            raise ValueError("it breaks off")
+        yield b"[" + text[:-1] + b"]"
+        lines = following
+
+
+def _columns(text: bytes) -> Detections:
+    """The columns of rows in JSON; raises ValueError where one of them is not a detection."""
+    rows = msgspec.json.decode(text, type=list[_Row])
+    columns = Detections(
+        image_id=_ids([row.image_id for row in rows]),
+        category_id=_ids([row.category_id for row in rows]),
+        box=np.fromiter(chain.from_iterable(row.bbox for row in rows), np.float64, 4 * len(rows)).reshape(-1, 4),
+        score=np.array([row.score for row in rows], np.float64),
     )
+    if not all((np.abs(column) <= LARGEST_LENGTH).all() for column in (columns.box, columns.score)):
+        raise ValueError(f"a number is larger than {LARGEST_LENGTH:g}")
+    return columns
 
 
-def _columns(rows: Sequence[Any]) -> Detections | None:
-    """The columns of a results file's entries, where `_detection` would find no fault in one of them; else None."""
-    try:
-        ids = [row["image_id"] for row in rows], [row["category_id"] for row in rows]
-        boxes = [row["bbox"] for row in rows]
-        scores = [row["score"] for row in rows]
-        numbers = {*map(type, scores), *map(type, chain.from_iterable(boxes))}
-        if not (
-            {*map(type, rows)} <= {dict}
-            and {*map(type, chain(*ids))} <= {int}
-            and {*map(type, boxes)} <= {list}
-            and {*map(len, boxes)} <= {4}
-            and numbers <= {int, float}
-        ):
-            return None
-        image_id, category_id = (np.array(column, np.int64) for column in ids)
-        box = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
-        score = np.array(scores, np.float64)
-    except (KeyError, TypeError, IndexError, OverflowError):
-        return None
-    sides = all((np.abs(column) <= LARGEST_LENGTH).all() for column in (box, score))
-    whole = all((np.abs(column) < LARGEST_ID).all() for column in (image_id, category_id))
-    return Detections(image_id, category_id, box, score) if sides and whole else None
+def _ids(numbers: Sequence[int]) -> NDArray[np.int64]:
+    if not numbers or (max(numbers) < LARGEST_ID and min(numbers) > -LARGEST_ID):
+        return np.array(numbers, np.int64)
+    return np.array([column_id(number) for number in numbers], np.int64)
 
 
-def _detection(row: Mapping[str, Any]) -> Detection:
+def _detection(row: _AnyRow) -> Detection:
     score = value_of(row, "score")
     if not (type(score) in (int, float) and -LARGEST_LENGTH <= score <= LARGEST_LENGTH):
         raise Fault(f".score is {shown(score)}, not a finite number")
-    return Detection(id_of(row, "image_id"), id_of(row, "category_id"), box_of(row), float(score))
+    image_id, category_id = column_id(id_of(row, "image_id")), column_id(id_of(row, "category_id"))
+    return Detection(image_id, category_id, box_of(row), float(score))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ssdbench.coco.categories import Category
 from ssdbench.errors import UserError
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
@@ -13,18 +15,27 @@ from ssdbench.files.writing import write_json
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of an image list: its COCO id, its file and its stored size in pixels."""
+    """One image of an image list: its id, its file and its size in pixels.
+
+    orientation: how the stored pixels are turned to be the image, in EXIF's numbers: 1 for not at all. width, height:
+    of the turned image.
+    """
 
     id: int
     file_name: str
     width: int
     height: int
     sha256: str
+    orientation: int = 1
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """The images of one dataset tag, in evaluation order, and where they lie."""
+    """The images of one dataset tag, in evaluation order, and where they lie.
+
+    orientation: which pixels the annotated boxes are in, `stored` or `displayed` (turned as EXIF says). categories: of
+    the annotations. large_ids: {id here: id in the annotations}, as `Annotations` has it.
+    """
 
     tag: str
     dataset: str
@@ -33,6 +44,9 @@ class ImageList:
     annotations_sha256: str
     images: tuple[ImageRecord, ...]
     notes: tuple[str, ...]
+    orientation: str = "stored"
+    categories: tuple[Category, ...] = ()
+    large_ids: Mapping[int, int] = field(default_factory=dict)
 
 
 def write_image_list(path: Path, images: ImageList) -> None:
@@ -58,8 +72,11 @@ def read_image_list(path: Path) -> ImageList:
             annotations_sha256=document["annotations_sha256"],
             images=tuple(ImageRecord(**row) for row in document["images"]),
             notes=tuple(document["notes"]),
+            orientation=document["orientation"],
+            categories=tuple(Category(**row) for row in document["categories"]),
+            large_ids={int(key): value for key, value in document["large_ids"].items()},
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not an image list. Delete it, so that it is made again.") from error
 
 

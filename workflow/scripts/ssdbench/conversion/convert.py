@@ -117,6 +117,7 @@ def convert(
             "normalisation": asdict(row.normalisation),
             "box_coder": list(row.coder),
             "class_ids": _class_ids(row, graph_kind, framework),
+            "labels": list(row.labels) or None,
             "ops": contents.ops,
             "int8_share": contents.int8_share,
             "reduce_range": made.reduce_range,
@@ -210,12 +211,13 @@ def _anchors_beside(row: ModelRow, source: Path, output: Heads) -> Float32:
     return anchors
 
 
-def _class_ids(row: ModelRow, graph_kind: str, framework: str) -> list[int] | None:
-    """COCO ids by the class number that a session gives: TFLite's operator counts from 0, and its session adds 1."""
+def _class_ids(row: ModelRow, graph_kind: str, framework: str) -> list[int | None] | None:
+    """Categories by the class number that a session gives: TFLite's operator counts from 0, and its session adds 1."""
     if not row.class_ids:
         return None
     shifted = row.given is not None and graph_kind == "graph" and framework == "tflite"
-    return [0, *row.class_ids] if shifted else list(row.class_ids)
+    nothing = None if None in row.class_ids else 0
+    return [nothing, *row.class_ids] if shifted else list(row.class_ids)
 
 
 def _tensorflow_file(

@@ -17,13 +17,21 @@ from ssdbench.evaluation.pycocotools_check import check_with_pycocotools
 from ssdbench.evaluation.tide import tide_errors
 
 
-def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> dict[str, Any]:
+def evaluate(
+    annotations: Path,
+    detections: Path,
+    image_ids: Sequence[int],
+    uncategorised: int = 0,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
     """Evaluate a detections file on all images of an image list, with or without detections.
 
     Args:
         annotations: a COCO instances file.
         detections: a COCO results file of these images.
         image_ids: the images that count; annotations of other images are left out.
+        uncategorised: how many detections were of classes that the annotations do not have, and so are not in the file.
+        notes: what is known already of the way to the detections.
 
     Returns:
         metrics, per_class: as in `CocoMetrics`, checked with pycocotools on some of the images.
@@ -53,12 +61,17 @@ def evaluate(annotations: Path, detections: Path, image_ids: Sequence[int]) -> d
         "errors": asdict(tide_errors(truth, found, sorted(wanted))),
         "images": len(wanted),
         "detections": len(found),
-        "notes": [*truth.notes, *_notes(found, {category.id for category in truth.categories})],
+        "notes": [*truth.notes, *notes, *_notes(found, {category.id for category in truth.categories}, uncategorised)],
     }
 
 
-def _notes(found: Detections, category_ids: Collection[int]) -> list[str]:
+def _notes(found: Detections, category_ids: Collection[int], uncategorised: int) -> list[str]:
     notes = []
+    if uncategorised:
+        notes.append(
+            f"{uncategorised} of {uncategorised + len(found)} detections do not count: the annotations do not have "
+            "their classes."
+        )
     if not len(found):
         notes.append("There are no detections, so every metric is 0.")
     unknown = found.category_id[~np.isin(found.category_id, list(category_ids))]

@@ -19,13 +19,15 @@ from ssdbench.fetch.download import PATIENCE, Patience, Transfer, fetch, new_ses
 from ssdbench.files.disk import disk_errors, locked
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
-from ssdbench.images.pixels import decode_image, read_image, stored_size
+from ssdbench.images.orientation import Orientation
+from ssdbench.images.pixels import check_size, decode_image, read_image, stored_form
 from ssdbench.jobs.progress import track
 
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 8
 _MAX_IMAGE_BYTES = 64 << 20
+_NAMED = 10  # images that a message names
 # After this many failures a server is not asked for the rest.
 _ENOUGH_FAILURES = 8
 
@@ -39,12 +41,14 @@ def place_images(
     checksums: Checksums,
     mirror: str | None = None,
     patience: Patience = PATIENCE,
+    orientation: Orientation | None = "stored",
 ) -> dict[str, str]:
     """Fetch the images of `records` that are missing in `<folder>/images`; return {file_name: sha256 in hex} of all.
 
-    Every image is decoded once, and must have the size that its record states (width 0: unknown). The result is kept
-    in `<folder>/images.sha256.json`, {file_name: {sha256, size, mtime_ns, width, height}}: an unchanged file is not
-    read again, and a file that is fetched again must have the same bytes.
+    Every image is decoded once, and must have the size that its record states (width 0: unknown), as it is stored or,
+    for another `orientation`, in either. The result is kept in `<folder>/images.sha256.json`, {file_name: {sha256, size,
+    mtime_ns, width, height}}: an unchanged file is not read again, and a file that is fetched again must have the same
+    bytes.
 
     Up to 1000 missing images are fetched one by one from `single_image_urls` (which contain `{file_name}`). If more are
     missing, or if `downloads` already holds the archive, they are unpacked from the archive.
@@ -59,7 +63,7 @@ def place_images(
             raise UserError(f"Image {name!r} is not a plain file name. Correct the annotations of {folder.name}.")
     ledger = folder / "images.sha256.json"
     with disk_errors(folder), locked(ledger):
-        shelf = _Shelf(folder / "images", ledger)
+        shelf = _Shelf(folder / "images", ledger, orientation)
         try:
             missing = [wanted[name] for name in shelf.faults(wanted.values(), "looking for images")]
             zip_file = downloads / archive.file.name if archive else None
@@ -73,7 +77,7 @@ def place_images(
         finally:
             shelf.save()
     if faults:
-        some = ", ".join([*list(faults)[:3], *(["..."] if len(faults) > 3 else [])])
+        some = ", ".join([*list(faults)[:_NAMED], *(["..."] if len(faults) > _NAMED else [])])
         at_least = "at least " if len(faults) >= _ENOUGH_FAILURES else ""
         raise UserError(
             f"Could not get {at_least}{len(faults)} of {len(wanted)} images of {folder.name} ({some}). "
@@ -84,7 +88,7 @@ def place_images(
 
 @dataclass(frozen=True)
 class _Entry:
-    """What was found in an image file; it holds as long as size and modification time stay."""
+    """What was found in an image file, its sides as stored; it holds as long as size and modification time stay."""
 
     sha256: str
     size: int
@@ -92,15 +96,17 @@ class _Entry:
     width: int
     height: int
 
-    def fits(self, record: ImageRecord) -> bool:
-        return record.width == 0 or (self.width, self.height) == (record.width, record.height)
+    def fits(self, record: ImageRecord, orientation: Orientation | None) -> bool:
+        """Whether the file has the record's size; `oriented` records are held to it exactly later."""
+        sizes = [(self.width, self.height)] + ([(self.height, self.width)] if orientation != "stored" else [])
+        return record.width == 0 or (record.width, record.height) in sizes
 
 
 class _Shelf:
     """The image files of one dataset, and the ledger of what was found in them."""
 
-    def __init__(self, images: Path, ledger: Path) -> None:
-        self.images, self._ledger = images, ledger
+    def __init__(self, images: Path, ledger: Path, orientation: Orientation | None) -> None:
+        self.images, self._ledger, self._orientation = images, ledger, orientation
         images.mkdir(parents=True, exist_ok=True)
         self._before = _read_ledger(ledger)
         self.entries = dict(self._before)
@@ -117,7 +123,11 @@ class _Shelf:
         if not path.is_file():
             return f"{path} does not exist."
         status = path.stat()
-        if entry and entry.fits(record) and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        if (
+            entry
+            and entry.fits(record, self._orientation)
+            and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        ):
             return ""
         return self.enter(path, record)
 
@@ -132,11 +142,14 @@ class _Shelf:
                     f"{record.file_name} has sha256 {sha256}, but it was {before.sha256} when first fetched "
                     f"(if it was changed on purpose, delete {self._ledger})."
                 )
-            width, height = (record.width, record.height) if record.width else stored_size(data, path)
-            decode_image(data, replace(record, width=width, height=height), self.images / record.file_name)
+            form, named = stored_form(data, path), self.images / record.file_name
+            entry = _Entry(sha256, status.st_size, status.st_mtime_ns, form.width, form.height)
+            if not entry.fits(record, self._orientation):
+                check_size(form, record, named)
+            decode_image(data, replace(record, width=form.width, height=form.height, orientation=1), named)
         except UserError as error:
             return str(error)
-        self.entries[record.file_name] = _Entry(sha256, status.st_size, status.st_mtime_ns, width, height)
+        self.entries[record.file_name] = entry
         return ""
 
     def save(self) -> None:

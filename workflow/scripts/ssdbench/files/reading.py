@@ -12,6 +12,8 @@ import yaml
 
 from ssdbench.errors import UserError
 
+_REMEDY = "If a run made it, delete it and run again; else correct it, or give another file."
+
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
@@ -20,12 +22,15 @@ def read_json(path: Path) -> Any:
         UserError: the file is missing, unreadable or not JSON.
     """
     with json_errors(path):
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())  # in UTF-8, UTF-16 or UTF-32, with a byte order mark or without
 
 
 @contextmanager
-def json_errors(path: Path) -> Iterator[None]:
-    """Turn errors raised while a JSON file is read into a UserError: it is missing, unreadable or not JSON."""
+def json_errors(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
+    """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON.
+
+    remedy: the sentence that says what to do about a file that is not JSON.
+    """
     try:
         yield
     except FileNotFoundError as error:
@@ -33,7 +38,7 @@ def json_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or a number that is too long
-        raise UserError(f"{path} is not JSON: {error}. Delete it, or give another file.") from error
+        raise UserError(f"{path} is not JSON: {error}. {remedy}") from error
 
 
 def read_yaml(path: Path) -> Any:

@@ -1,7 +1,7 @@
 """Image files to network pixels: one decoder and one resize, the same for every framework.
 
-Arrays in this module are uint8. Full images are [H, W, 3] in OpenCV's BGR order and in stored pixels, as
-COCO's boxes are; network pixels are [S, S, 3] in the order asked for.
+Arrays in this module are uint8. Full images are [H, W, 3] in OpenCV's BGR order, turned as their record says, as its
+boxes are; network pixels are [S, S, 3] in the order asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,7 @@ from PIL import Image
 from ssdbench.arrays import UInt8
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
+from ssdbench.images.orientation import StoredForm, turned, turned_back
 
 ChannelOrder = Literal["rgb", "bgr"]
 
@@ -31,7 +33,16 @@ ChannelOrder = Literal["rgb", "bgr"]
 MAX_IMAGE_PIXELS = 80_000_000
 _MAX_FILE_BYTES = 256 << 20
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_EXIF_ORIENTATION = 0x0112
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", 0xD9
+# In compressed data, FF 00 is a byte of the data and FF D0 to FF D7 are restarts.
+_JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_JPEG_WITHOUT_LENGTH = (0x01, 0xD8)
+_PNG_START, _PNG_DEPTH = b"\x89PNG\r\n\x1a\n", 24  # the byte that holds the bits of a sample
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+# Sensors give 10 or 12 bits, which 16-bit files often hold unscaled.
+_FEW_BITS = 12
 
 
 def read_image(path: Path, sha256: str = "") -> bytes:
@@ -59,8 +70,8 @@ def read_image(path: Path, sha256: str = "") -> bytes:
     return data
 
 
-def stored_size(data: bytes, path: Path) -> tuple[int, int]:
-    """Width and height in stored pixels (EXIF rotation not applied), from the header of an encoded image.
+def stored_form(data: bytes, path: Path) -> StoredForm:
+    """Size in stored pixels and EXIF orientation, from the header of an encoded image.
 
     Raises:
         UserError: `data` is not an image, or has more than MAX_IMAGE_PIXELS. `path` is only named in it.
@@ -71,38 +82,114 @@ def stored_size(data: bytes, path: Path) -> tuple[int, int]:
     )
     try:
         with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
+            form = StoredForm(*image.size, _orientation(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(too_large.format("")) from error
     except Exception as error:  # Pillow's readers raise errors of many types on hostile bytes
-        raise UserError(f"{path} is not an image that can be read. Replace it, or leave it out.") from error
-    if width * height > MAX_IMAGE_PIXELS:
-        raise UserError(too_large.format(f" ({width}x{height})"))
-    return width, height
+        what = _other_content(data)
+        raise UserError(f"{path} is not an image that can be read{what}. Replace it, or leave it out.") from error
+    if form.width * form.height > MAX_IMAGE_PIXELS:
+        raise UserError(too_large.format(f" ({form.width}x{form.height})"))
+    if data.startswith(_TIFF_STARTS):  # Pillow gives the size of the turned image
+        return StoredForm(*form.displayed_size, form.orientation)
+    return form
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF makes no image unreadable, and viewers do not turn it either
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _other_content(data: bytes) -> str:
+    """What a file holds that some take for an image, in words; "" for nothing known."""
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return ": it is HEIC, whatever its name says; convert it to JPEG"
+    if data.startswith(b"version https://git-lfs"):
+        return ": it is a Git LFS pointer; run `git lfs pull` where it comes from"
+    if data.lstrip()[:1] == b"<":
+        return ": it is a page of HTML or XML, such as a server's answer in place of the image"
+    return ""
 
 
 def decode_image(data: bytes, record: ImageRecord, path: Path) -> UInt8:
-    """Decode an encoded image to BGR [height, width, 3], in stored orientation, grey and CMYK included.
+    """Decode an encoded image to BGR [height, width, 3], turned as the record says, grey and CMYK included.
 
-    A JPEG that breaks off is refused, also where the decoder would fill the rest with grey.
+    What follows the end of a JPEG, such as the video of a motion photo, is ignored. A JPEG that breaks off is refused,
+    also where the decoder would fill the rest with grey.
 
     Raises:
-        UserError: not an image, too large, damaged or truncated, or its size is not the record's.
+        UserError: not an image, too large, damaged or truncated, of other bits than it states, or its size is not the
+            record's.
     """
-    size = stored_size(data, path)
-    if size != (record.width, record.height):
-        raise UserError(
-            f"Image {path} is {size[0]}x{size[1]} pixels, but its annotation says {record.width}x"
-            f"{record.height}. Use the image files that belong to the annotations."
-        )
+    form = stored_form(data, path)
+    check_size(form, record, path)
     pixels: UInt8 | None = None
-    # Neither marker can occur within compressed data, so a scan without an end after it has broken off.
-    if not (data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)):
+    if not data.startswith(_JPEG_START) or _jpeg_is_whole(data):
         with suppress(cv2.error):
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None or pixels.shape != (record.height, record.width, 3):
+            buffer = np.frombuffer(data, np.uint8)
+            pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            _check_bits(data, buffer, path)
+    if pixels is not None and data.startswith(_TIFF_STARTS):  # OpenCV turns TIFF whatever it is told
+        pixels = turned_back(pixels, form.orientation)
+    if pixels is None or pixels.shape != (form.height, form.width, 3):
         raise UserError(f"Image {path} is truncated or damaged. Fetch or copy it again.")
-    return pixels
+    return turned(pixels, record.orientation)
+
+
+def check_size(form: StoredForm, record: ImageRecord, path: Path) -> None:
+    """Make sure that an image file, turned as its record says, has the record's size.
+
+    Raises:
+        UserError: it has another.
+    """
+    is_turned = record.orientation != 1
+    size, other = form.displayed_size, (form.width, form.height)
+    if not is_turned:
+        size, other = other, size
+    if size == (record.width, record.height):
+        return
+    remedy = "Use the image files that belong to the annotations."
+    if form.orientation != 1 and other == (record.width, record.height):
+        word = "stored" if is_turned else "displayed"
+        remedy = (
+            f"It carries an EXIF rotation, and the annotation is of the {word} pixels: state the orientation {word}."
+        )
+    raise UserError(
+        f"Image {path} is {size[0]}x{size[1]} pixels{' when turned' if is_turned else ''}, but its annotation says "
+        f"{record.width}x{record.height}. {remedy}"
+    )
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
+    """Whether a JPEG reaches its own end marker, whatever follows; markers inside of segments are not looked at."""
+    place = len(_JPEG_START)
+    while found := _JPEG_MARKER.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == _JPEG_END:
+            return True
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            place += int.from_bytes(data[place : place + 2])
+    return False
+
+
+def _check_bits(data: bytes, buffer: UInt8, path: Path) -> None:
+    """Refuse a 16-bit file with numbers of fewer bits: scaled as 16 bits are, it would come out black."""
+    if not (
+        data.startswith(_TIFF_STARTS) or (data.startswith(_PNG_START) and data[_PNG_DEPTH : _PNG_DEPTH + 1] == b"\x10")
+    ):
+        return
+    whole = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if whole is None or whole.dtype == np.uint8:
+        return
+    largest = float(whole.max())
+    if whole.dtype != np.uint16 or 0 < largest < 2**_FEW_BITS:
+        raise UserError(
+            f"Image {path} has {whole.dtype} numbers up to {largest:g}, and 16-bit images go up to 65535: it would "
+            "come out too dark. Scale its numbers to 8 or 16 bits."
+        )
 
 
 def resize_image(bgr: UInt8, size: int, channel_order: ChannelOrder) -> UInt8:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Pass:
 
     framework, artifact, normalisation, precision: as `open_session` takes them. folder, records: the images. size,
     channel_order: of the pixels that are fed. decoding: needed for heads. count: images of the whole list, of which
-    `records` may be a part; first: the place of that part in it.
+    `records` may be a part; first: the place of that part in it. large_ids: as `ImageList` has them.
     """
 
     framework: str
@@ -57,19 +57,22 @@ class Pass:
     decoding: HeadDecoding | None
     count: int
     first: int = 0
+    large_ids: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a pass went.
 
-    detections: how many were written. seen: what the cell saw. runtime: the facts of the session. seconds: from the
+    detections: how many were written; uncategorised: how many more were found of classes that the annotations do not
+    have. seen: what the cell saw. runtime: the facts of the session. seconds: from the
     first image to the last; load_seconds: what opening the sessions took before that. peak_rss_mb: the most memory of
     this process and of those of the streams. streams: {streams, threads (of
     each), reason, images_per_second: {what was tried: its rate}}.
     """
 
     detections: int
+    uncategorised: int
     seen: Trace
     runtime: dict[str, Any]
     seconds: float
@@ -80,10 +83,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What came of some images in a row: lines for the file, how many, and what was seen."""
+    """What came of some images in a row: lines for the file, how many, how many without category, what was seen."""
 
     text: str
     detections: int
+    uncategorised: int
     seen: Trace
 
     def equals(self, other: _Chunk) -> bool:
@@ -103,13 +107,14 @@ def run_pass(job: Pass, threads: int, path: Path) -> Outcome:
     start = time.perf_counter()
     import_framework(job.framework)  # once, before the processes part
     run = _Run(job, threads)
-    detections, seen = 0, []
+    detections, uncategorised, seen = 0, 0, []
     progress = Progress("detecting", len(job.records))
 
     def texts() -> Iterator[str]:
-        nonlocal detections
+        nonlocal detections, uncategorised
         for part in run.parts():
             detections += part.detections
+            uncategorised += part.uncategorised
             seen.append(part.seen)
             progress.advance(len(part.seen.image_ids))
             yield part.text
@@ -118,6 +123,7 @@ def run_pass(job: Pass, threads: int, path: Path) -> Outcome:
     progress.close()
     return Outcome(
         detections,
+        uncategorised,
         join_traces(seen) if seen else Recorder(0).result(),
         run.runtime,
         run.ended - run.began,
@@ -253,11 +259,14 @@ class _Worker:
             recorder,
             self._threads if self._threads > 1 else 0,
         )
-        texts, count = [], 0
+        texts, count, uncategorised = [], 0, 0
+        large = job.large_ids
         for record, one in found:
-            texts.append(detections_text(record.id, one.class_ids.tolist(), one.boxes, one.scores))
+            categories = [large.get(number, number) for number in one.class_ids.tolist()]
+            texts.append(detections_text(large.get(record.id, record.id), categories, one.boxes, one.scores))
             count += len(one.scores)
-        return _Chunk(",\n".join(filter(None, texts)), count, recorder.result())
+            uncategorised += one.uncategorised
+        return _Chunk(",\n".join(filter(None, texts)), count, uncategorised, recorder.result())
 
     def describe(self) -> dict[str, Any]:
         """{runtime: the facts of the session, peak_rss_mb}."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ssdbench.arrays import UInt8
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.outputs import Finished, Heads
+from ssdbench.coco.categories import Category, ClassTable, class_table
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageList, ImageRecord
 from ssdbench.errors import UserError
@@ -78,13 +80,37 @@ def detections(found: Iterable[tuple[ImageRecord, Found]]) -> Iterator[Detection
         yield from rows_of(record.id, one)
 
 
-def head_decoding(card: Mapping[str, Any], nms: Mapping[str, float]) -> HeadDecoding | None:
-    """What turns an artifact's output into detections of COCO's classes, from its card; None where it is nothing."""
-    class_ids = np.asarray(card["class_ids"], np.int64) if card.get("class_ids") else None
+def table_of_card(card: Mapping[str, Any], categories: Sequence[Category]) -> ClassTable:
+    """Which category each class of an artifact is: as its card states, or by the class names that its card has.
+
+    Raises:
+        UserError: the classes do not fit the annotations' categories.
+    """
+    return class_table(categories, card.get("class_ids"), card.get("labels"), card.get("class_numbers"))
+
+
+def head_decoding(
+    card: Mapping[str, Any], nms: Mapping[str, float], categories: Sequence[Category] = ()
+) -> HeadDecoding:
+    """What turns an artifact's output into detections of the annotations' categories, from its card.
+
+    Raises:
+        UserError: the classes do not fit the categories.
+    """
+    table = table_of_card(card, categories)
     if card["graph_kind"] != "heads":
-        return None if class_ids is None else HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings(), class_ids)
+        return with_classes(HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings()), table)
     settings = NmsSettings(score=nms["score"], iou=nms["iou"], max=int(nms["max"]))
-    return HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings, class_ids)
+    return with_classes(
+        HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings), table
+    )
+
+
+def with_classes(decoding: HeadDecoding, table: ClassTable) -> HeadDecoding:
+    """The same, with class numbers turned into the categories' ids."""
+    ids = None if table.ids is None else np.array(table.ids, np.int64)
+    known = None if table.known is None else np.array(sorted(table.known), np.int64)
+    return replace(decoding, class_ids=ids, categories=known)
 
 
 def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:

@@ -56,6 +56,7 @@ def merged_record(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{key: value for key, value in first.items() if key not in ("status", "reason", "log")},
         "images": images,
         "detections": sum(shard["detections"] for shard in shards),
+        "uncategorised": sum(shard["uncategorised"] for shard in shards),
         "seconds": round(seconds, 3),
         "images_per_second": round(images / seconds, 2) if seconds else 0.0,
         "shards": [

@@ -39,6 +39,8 @@ _DOING = {
 }
 # Steps whose end is worth a line of its own.
 _MILESTONES = {"compose_sample": "composed the sample", "fetch_model": "fetched the model {model}"}
+# Steps that may say what is unusual in what a user gave.
+_NOTED = ("list_images", "fetch_images", "evaluate_detections")
 # In a pipe, a line of progress at each of these shares of the work.
 _STEP_OF_PLAIN_LINES = 0.1
 
@@ -96,8 +98,9 @@ class RunDisplay:
             self._took[job.rule].append(time.monotonic() - started)
             if job.rule in _MILESTONES:
                 self.say(_MILESTONES[job.rule].format(**job.wildcards))
-            for record in job.output:
-                self._report_failure(job, record)
+            for output in job.output:
+                self._report_failure(job, output)
+                self._report_notes(job, output)
         self._show()
 
     def fail(self, number: int) -> None:
@@ -145,19 +148,35 @@ class RunDisplay:
 
     def _report_failure(self, job: Job, output: Path) -> None:
         """A line for a step that failed, once for all steps that failed with the same reason from the same log."""
-        file = output / "card.json" if output.is_dir() else output
-        if file.suffix != ".json" or job.rule in ("collect_run", "build_report"):
+        if job.rule in ("collect_run", "build_report"):
             return
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return
-        if not isinstance(record, dict) or record.get("status") != "failed":
+        record = _record(output / "card.json" if output.is_dir() else output)
+        if record.get("status") != "failed":
             return
         reason, log = str(record.get("reason", "")), str(record.get("log", ""))
         if (cause := (log, reason.rpartition(": ")[2])) not in self._reported:
             self._reported.add(cause)
             self.say(f"failed: {job.what}: {reason} (log: {log})")
+
+    def _report_notes(self, job: Job, output: Path) -> None:
+        """A line for each note on images, annotations and classes, once for all cells that it is of."""
+        if job.rule not in _NOTED:
+            return
+        for note in _record(output).get("notes") or []:
+            if ("note", str(note)) not in self._reported:
+                self._reported.add(("note", str(note)))
+                self.say(f"note: {note}")
+
+
+def _record(file: Path) -> Mapping[str, Any]:
+    """What a JSON file that a job made holds; empty if it is of another kind or cannot be read."""
+    if file.suffix != ".json":
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _last_error(logs: Sequence[Path]) -> str:

@@ -19,11 +19,15 @@ from ssdbench.files.schema import validate, with_defaults, with_numbers
 
 @dataclass(frozen=True)
 class LocalPaths:
-    """Where the dataset `local` lies; None where nothing was given."""
+    """Where the dataset `local` lies; None where nothing was given.
+
+    orientation: which pixels its annotations mean, `stored` or `displayed`; "" where that is to be found out.
+    """
 
     images: Path | None
     annotations: Path | None
     calibration: Path | None
+    orientation: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,7 @@ def _local_paths(paths: Mapping[str, str], environment: Mapping[str, str]) -> Lo
         images=resolved("images", "COCO_IMG_PATH"),
         annotations=resolved("annotations", "COCO_ANNO_PATH"),
         calibration=resolved("calibration", "COCO_CALIB_PATH"),
+        orientation=paths["orientation"],
     )
 
 

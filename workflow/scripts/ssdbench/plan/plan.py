@@ -139,6 +139,11 @@ class Plan:
         """Whether there are annotations to hold a cell's detections against."""
         return bool(self.annotations(self.dataset(name.dataset).name))
 
+    def orientation(self, dataset: str) -> str:
+        """Which pixels a dataset's annotations mean, `stored` or `displayed`; empty where that is to be found out."""
+        row = self.registry.dataset(dataset)
+        return (self.config.local.orientation if row.kind == "local" else "") or row.orientation
+
     def local_source(self, model: str) -> list[str]:
         """The files of a model that lies on this machine, so that a changed file is taken anew; else nothing."""
         source = self.registry.model(model).source

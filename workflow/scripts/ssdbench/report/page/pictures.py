@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssdbench.arrays import UInt8
-from ssdbench.coco.annotations import read_without_outlines
+from ssdbench.coco.annotations import Annotation, read_annotations
 from ssdbench.coco.detections import read_detections
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.errors import UserError
@@ -51,7 +51,7 @@ def build_pictures(
         [{dataset, file_name, width, height, data_uri, problem, by_place, annotated, truths: [{name, box, is_crowd}],
         cells: {cell id: {boxes: [{name, score, box, is_match}], missed: [index of truth]}},
         losses: {cell id: {lost, words, objects: [{truth, reference, cell}]}}}],
-        boxes [x, y, w, h] in pixels of the stored image. Only boxes that score SHOWN_SCORE or more are shown.
+        boxes [x, y, w, h] in pixels of the image as it is read. Only boxes that score SHOWN_SCORE or more are shown.
         Where an image cannot be read any more, `problem` says why and `data_uri` is empty. `by_place`: whether it was
         picked by its place in the list. `annotated`: whether the dataset has ground truth. `losses` has the cells that
         lost LEAST_LOSS or more on the image; `truth` is an index into `truths`.
@@ -59,19 +59,20 @@ def build_pictures(
     Raises:
         UserError: the annotations or a cell's detections are missing or unreadable.
     """
-    document = read_without_outlines(Path(images["annotations"])) if images.get("annotations") else {}
-    names = {row["id"]: row["name"] for row in document.get("categories", [])}
-    truths = defaultdict(list)
-    for row in document.get("annotations", []):
-        truths[row["image_id"]].append(row)
+    truth = read_annotations(Path(images["annotations"])) if images.get("annotations") else None
+    names = {category.id: category.name for category in truth.categories} if truth else {}
+    objects: defaultdict[int, list[Annotation]] = defaultdict(list)
+    for row in truth.annotations if truth else ():
+        objects[row.image_id].append(row)
     losses = _losses(worst or {})
-    placed = choose_images(images["images"], truths if document else None, count)
+    placed = choose_images(images["images"], objects if truth else None, count)
     by_place = {record["id"] for record in placed}
     lost = set(choose_worst(losses, by_place, count))
     chosen = [*placed, *(record for record in images["images"] if record["id"] in lost)]
+    truths = {record["id"]: [asdict(row) for row in objects[record["id"]]] for record in chosen}
     pictures = [_picture(images, record, truths[record["id"]], names) for record in chosen]
     for picture, record in zip(pictures, chosen, strict=True):
-        picture |= {"by_place": record["id"] in by_place, "annotated": bool(document)}
+        picture |= {"by_place": record["id"] in by_place, "annotated": bool(truth)}
         for cell, entries in losses.items():
             if entry := entries.get(record["id"]):
                 picture["losses"][cell] = _loss(entry, truths[record["id"]], names)
@@ -173,7 +174,7 @@ def loss_words(entry: Mapping[str, Any], names: Mapping[int, str]) -> str:
 
 
 def thumbnail(folder: Path, record: ImageRecord) -> str:
-    """A JPEG of at most 36 kB and 480 pixels on its long side, in stored orientation, as a data URI.
+    """A JPEG of at most 36 kB and 480 pixels on its long side, turned as its record says, as a data URI.
 
     Raises:
         UserError: the file is missing, no image, damaged, or not the record's.

@@ -122,6 +122,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "looks_like": (run.get("diagnosis") or {}).get("sentence") or "",
         "expected_AP": (run.get("expected") or {}).get("AP"),
         "marks": [],
+        "notes": list(metrics.get("notes") or []),
         "is_reference": False,
         "missing": _missing(run, scores),
     }

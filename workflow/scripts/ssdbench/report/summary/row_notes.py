@@ -14,15 +14,15 @@ SAMPLE_NOTE = (
 
 
 def mark_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The marks on the provenance of the rows in whole sentences, each once with the cells that have it."""
+    """What provenance (`marks`) and evaluation (`notes`) say of rows, each sentence once with the cells it is of."""
     cells: dict[str, list[str]] = {}
     for row in rows:
-        for mark in row["marks"]:
-            cells.setdefault(mark, []).append(cell_name(row))
+        for sentence in (*row["marks"], *row["notes"]):
+            cells.setdefault(sentence, []).append(cell_name(row))
     ran = [row for row in rows if row["status"] != "unsupported"]
     return [
-        f"{f'All {len(names)} cells that ran' if len(names) == len(ran) > 2 else listed(names)}: {mark}"
-        for mark, names in cells.items()
+        f"{f'All {len(names)} cells that ran' if len(names) == len(ran) > 2 else listed(names)}: {sentence}"
+        for sentence, names in cells.items()
     ]
 
 
