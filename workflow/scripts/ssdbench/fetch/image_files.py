@@ -46,9 +46,9 @@ def place_images(
     """Fetch the images of `records` that are missing in `<folder>/images`; return {file_name: sha256 in hex} of all.
 
     Every image is decoded once, and must have the size that its record states (width 0: unknown), as it is stored or,
-    for another `orientation`, in either. The result is kept in `<folder>/images.sha256.json`, {file_name: {sha256, size,
-    mtime_ns, width, height}}: an unchanged file is not read again, and a file that is fetched again must have the same
-    bytes.
+    for another `orientation`, in either. The result is kept in `<folder>/images.sha256.json`, {file_name: {sha256,
+    size, mtime_ns, width, height}}: an unchanged file is not read again, and a file that is fetched again must have the
+    same bytes.
 
     Up to 1000 missing images are fetched one by one from `single_image_urls` (which contain `{file_name}`). If more are
     missing, or if `downloads` already holds the archive, they are unpacked from the archive.
