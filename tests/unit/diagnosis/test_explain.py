@@ -157,7 +157,7 @@ def test_an_ap_too_high_without_held_out_images_can_only_be_one_of_two_things(pa
     assert (explanation.asked, explanation.causes, explanation.trials) == ("expected", (), ())
     assert explanation.sentence == (
         "AP is 0.0400 above the expected 0.3. Only a checkpoint that has seen these images, or another ground truth, "
-        "gives that."
+        "can cause that."
     )
 
 
@@ -219,7 +219,7 @@ def test_so_small_a_shortfall_is_not_looked_into() -> None:
     explanation = explain_low(never, SIZES, TRUTH, expected(0.2931, ap=0.3), run(None), protocol("heads"))
 
     assert (explanation.asked, explanation.causes, explanation.trials) == ("expected", (), ())
-    assert explanation.sentence.endswith("On 6 images no cause can be told that costs so little.")
+    assert explanation.sentence.endswith("The shortfall is too small to diagnose on 6 images.")
 
 
 def records(count: int) -> list[ImageRecord]:

@@ -283,7 +283,7 @@ def test_causes_that_figures_cannot_tell_apart_are_all_named() -> None:
 
     assert diagnosis.causes == ("bgr", "padded")
     assert diagnosis.sentence == (
-        "Looks like one of these, which 5 images cannot tell apart: BGR: red and blue are swapped; "
+        "Looks like one of these, which cannot be told apart on 5 images: BGR: red and blue are swapped; "
         "a resize that keeps the aspect ratio by padding."
     )
 

@@ -1,7 +1,7 @@
-"""Does a cell need explaining, and what explains it?
+"""Says whether a cell needs an explanation, and what explains it.
 
-Two questions, in this order: why does it depart from its reference, and why is its AP not the expected one. Most
-cells raise neither; then nothing is run.
+There are two questions, in this order: why does the cell depart from its reference, and why is its AP not the expected
+one? Most cells raise neither; then nothing is run.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _SEEN = "seen images: the checkpoint was trained on part of these images"
 
 @dataclass(frozen=True)
 class Explanation:
-    """What there is to say of a cell.
+    """The explanation of a cell.
 
-    asked: against what, "" where there is nothing to explain. sentence: the answer; "no usual cause fits" is one.
-    causes: names of those that fit. images: on how many. gap: what is to be explained, trials: what came of each
-    cause, see `causes.Diagnosis`.
+    asked: what the cell was compared with, "" if there is nothing to explain. sentence: the answer, which may be that
+    no usual cause fits. causes: names of those that fit. images: how many were tried. gap: what is to be explained;
+    trials: the result for each cause; see `usual_causes.Diagnosis`.
     """
 
     asked: Literal["", "reference", "expected"] = ""
@@ -66,7 +66,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExpectedAP:
-    """An expected AP, 0 to 1, of `all` images or the `held_out` part, who says so, and what a cell has."""
+    """The AP expected of a cell, 0 to 1, on `all` images or the `held_out` part, its source, and the cell's own AP."""
 
     AP: float
     tolerance: float
@@ -77,14 +77,14 @@ class ExpectedAP:
 
 
 def departs(parity: Mapping[str, Any] | None) -> bool:
-    """Whether a record of parity says that a cell departs from its reference."""
+    """Whether a parity record says that the cell departs from its reference."""
     return bool(parity and parity["status"] == "ok" and parity["first_departure"])
 
 
 def against_expected(
     expected: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None, parts: Mapping[str, Any] | None
 ) -> ExpectedAP | None:
-    """A cell's AP beside the one expected of it; None where none is expected or none was measured.
+    """A cell's AP and the expected one; None if no AP is expected or none was measured.
 
     Args:
         expected: AP, tolerance, source and part of a registry row.
@@ -103,7 +103,8 @@ def against_expected(
 def images_to_try(records: Sequence[ImageRecord], most: int, first: Collection[int] = ()) -> list[ImageRecord]:
     """Up to `most` images, spread over the list.
 
-    first: ids of images, the most telling first: up to a third is of these, so that what spoils a few images shows.
+    first: ids of images, the most telling first. Up to a third of the images are taken from these, so that a fault in
+    a few images shows.
     """
     by_id = {record.id: record for record in records}
     chosen = [by_id[image_id] for image_id in list(first)[: most // 3] if image_id in by_id]
@@ -120,18 +121,19 @@ def run_changed(
     decoding: HeadDecoding | None,
     causes: Sequence[Cause],
 ) -> Run:
-    """Detect objects in images as they are and with each change that the causes make to pixels.
+    """Detect objects in images, unchanged and with each change of pixels that the causes make.
 
-    Each image is decoded once, and one at a time is kept.
+    Each image is decoded once, and only one is in memory at a time.
 
     Args:
         session: runs the artifact. folder, records: the images. size, channel_order: of the pixels that are fed.
         decoding: needed for heads.
 
     Returns:
-        what gives the detections of a change.
+        a function that returns the detections of a change.
+
     Raises:
-        UserError: an image cannot be used, or the network returns what cannot be detections.
+        UserError: an image cannot be used, or the network's output cannot be detections.
     """
     found: dict[Change | None, dict[int, Found]] = {change: {} for change in (None, *(c.pixels for c in causes))}
     for record in records:
@@ -146,12 +148,12 @@ def run_changed(
 
 
 def explain_departure(run: Run, sizes: Sizes, observed: FoundByImage) -> Explanation:
-    """Why a cell departs from its reference.
+    """Explain why a cell departs from its reference.
 
-    Where its detections hardly differ there is nothing to explain: the ladder says what did.
+    If the detections hardly differ, there is nothing to explain: the ladder says what differs.
 
     Args:
-        run: runs the reference on a few images. sizes: theirs. observed: the cell's detections of them.
+        run: runs the reference on a few images. sizes: of these images. observed: the cell's detections in them.
     """
     gap = gap_to_detections(observed)
     tried = try_causes(run, sizes, gap)
@@ -159,15 +161,15 @@ def explain_departure(run: Run, sizes: Sizes, observed: FoundByImage) -> Explana
 
 
 def explain_high(expected: ExpectedAP, parts: Mapping[str, Any] | None) -> Explanation:
-    """Why an AP is higher than expected: no fault raises it, but images that were seen in training do.
+    """Explain why an AP is higher than expected: no fault raises it, but images that training has seen do.
 
-    parts: the cell's record of AP on held-out and seen images, where there is one.
+    parts: the cell's record of AP on held-out and seen images, if there is one.
     """
     surplus = expected.ours - expected.AP
     start = f"AP is {surplus:.4f} above the expected {expected.AP:g}."
     held_out = (parts or {}).get("held_out") or {}
     if expected.part == "held_out" or held_out.get("AP") is None:
-        left = "Only a checkpoint that has seen these images, or another ground truth, gives that."
+        left = "Only a checkpoint that has seen these images, or another ground truth, can cause that."
         return Explanation("expected", f"{start} {left}", gap=surplus)
     off = abs(held_out["AP"] - expected.AP)
     trial = Trial("seen", _SEEN, off, 1 - off / surplus)
@@ -175,20 +177,20 @@ def explain_high(expected: ExpectedAP, parts: Mapping[str, Any] | None) -> Expla
     held = f"on the {images:,} held-out images AP is {held_out['AP']:.4f}"
     if off <= expected.tolerance or trial.explained >= 0.5:
         return Explanation("expected", f"{start} Looks like {_SEEN}; {held}.", ("seen",), images, surplus, (trial,))
-    left = f"Seen images do not explain it: {held}. Is the ground truth that of the source?"
+    left = f"Seen images do not explain it: {held}. Check that the ground truth is that of the source."
     return Explanation("expected", f"{start} {left}", (), images, surplus, (trial,))
 
 
 def explain_low(
     run: Run, sizes: Sizes, truth: Annotations, expected: ExpectedAP, found: FoundByImage, how: Protocol
 ) -> Explanation:
-    """Why an AP is lower than expected.
+    """Explain why an AP is lower than expected.
 
     Args:
-        run: runs the cell on a few images. sizes: theirs.
+        run: runs the cell on a few images. sizes: of these images.
         truth: the ground truth.
-        found: the cell's detections of all images.
-        how: the cell's protocol, which may have one of the causes on purpose.
+        found: the cell's detections in all images.
+        how: the cell's protocol, which may include some of the causes on purpose.
     """
     signs = cut_off(found)
     tried = _try_to_raise(run, sizes, truth, expected.AP - expected.ours)
@@ -204,10 +206,10 @@ def explain_low(
 
 def _try_to_raise(run: Run, sizes: Sizes, truth: Annotations, shortfall: float) -> Diagnosis:
     if shortfall < LEAST_SHORTFALL:
-        return Diagnosis((), f"On {len(sizes)} images no cause can be told that costs so little.", 0, shortfall, ())
+        return Diagnosis((), f"The shortfall is too small to diagnose on {len(sizes)} images.", 0, shortfall, ())
     measure = _average_precision(truth, sizes)
     gap = gap_to_expected(measure, measure(run(None)), shortfall)
-    cutting = {"threshold", "ten"}  # a second time they change nothing
+    cutting = {"threshold", "ten"}  # applied a second time, these change nothing
     return try_causes(run, sizes, gap, [cause for cause in usual_causes() if cause.name not in cutting])
 
 
@@ -220,7 +222,7 @@ def _average_precision(truth: Annotations, image_ids: Collection[int]) -> Callab
 
 
 def _on_purpose(how: Protocol) -> set[str]:
-    """The causes that a protocol has on purpose."""
+    """The causes that a protocol includes on purpose."""
     return {
         *(["bgr"] if how.channel_order == "bgr" else []),
         *(["threshold", "ten"] if how.graph_kind == "graph" else []),

@@ -1,4 +1,4 @@
-"""Which images lose most against the reference, and which of their objects."""
+"""Finds the images that lose most against the reference, and their objects that do."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ssdbench.boxes.decoding import Found
 from ssdbench.coco.annotations import Annotations
 from ssdbench.evaluation.image_matching import Truths, matches, overlaps, partners, same_class, truths_by_image
 
-_FOUND = 0.5  # overlap at which an object is found: that of AP50
-_CONFIDENT = 0.3  # score from which a box counts in a disagreement: below it lies mostly noise
+_FOUND = 0.5  # overlap from which an object counts as found, as in AP50
+_CONFIDENT = 0.3  # score from which a box counts in a disagreement; lower scores are mostly noise
 
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """One true object, and the score it is found with by the reference and by the cell: 0 where it is not found."""
+    """One true object, and the scores with which the reference and the cell find it: 0 if they do not."""
 
     annotation_id: int
     category_id: int
@@ -28,8 +28,11 @@ class ObjectScores:
 
 @dataclass(frozen=True)
 class ImageLoss:
-    """What one image lost. lost: the sum over its objects of the reference's score less the cell's; below 0 where
-    the cell is better. objects: those whose score changed, the greatest loss first."""
+    """The loss of one image.
+
+    lost: the reference's score minus the cell's, summed over the image's objects; negative if the cell is better.
+    objects: those whose score changed, the greatest loss first.
+    """
 
     image_id: int
     lost: float
@@ -41,22 +44,23 @@ class ImageLoss:
 
 @dataclass(frozen=True)
 class ImageDisagreement:
-    """One image, and by how much score the boxes of cell and reference differ on it."""
+    """One image, and how much the scores of the cell's and the reference's boxes differ in it."""
 
     image_id: int
     lost: float
 
 
 def image_losses(truth: Annotations, reference: Mapping[int, Found], cell: Mapping[int, Found]) -> list[ImageLoss]:
-    """Every image's loss, the greatest first, ties by id.
+    """The loss of every image, the greatest first, ties by id.
 
-    An object counts with the score of the detection that finds it (of its class, IoU 0.5 or more, best scores
-    first; crowds are left out): to lose what was found at 0.9 is worse than what was found at 0.05 and hardly
-    ranks in any AP, and a fall from 0.9 to 0.2 shows before the object is gone. An AP for each image would jump:
-    with one object of a class it knows ranks but no scores. False alarms are not counted; `tide` tells them.
+    An object counts with the score of the detection that finds it (of its class, with an IoU of 0.5 or more, best
+    scores first; crowds are left out). So losing an object that was found at 0.9 is worse than losing one that was
+    found at 0.05 and hardly mattered to AP, and a fall from 0.9 to 0.2 shows before the object is lost. An AP of each
+    image would jump, because with one object of a class it depends on ranks and not on scores. False alarms do not
+    count here; `tide` counts them.
 
     Args:
-        truth: the ground truth. reference, cell: detections of the same images by image id, best first.
+        truth: the ground truth. reference, cell: detections in the same images by image id, best first.
     """
     truths = truths_by_image(truth.annotations, reference)
     losses = [_loss(image_id, truths[image_id], found, cell[image_id]) for image_id, found in reference.items()]
@@ -64,10 +68,10 @@ def image_losses(truth: Annotations, reference: Mapping[int, Found], cell: Mappi
 
 
 def image_disagreements(reference: Mapping[int, Found], cell: Mapping[int, Found]) -> list[ImageDisagreement]:
-    """Images on which cell and reference disagree, the most first, ties by id: for want of a truth that says who lost.
+    """Images in which cell and reference disagree, the most first, ties by id. Needs no ground truth.
 
-    Each box that one of them scores 0.3 or more counts with what the other's score for it differs by (of its class,
-    IoU 0.5 or more), or with its whole score where the other has none.
+    Each box with a score of 0.3 or more on one side counts: with the difference to the score of its partner on the
+    other side (of the same class, with an IoU of 0.5 or more), or with its whole score if it has no partner.
     """
     both = [ImageDisagreement(image_id, _disagreement(found, cell[image_id])) for image_id, found in reference.items()]
     return sorted((one for one in both if one.lost > 0), key=lambda one: (-one.lost, one.image_id))
@@ -78,7 +82,7 @@ def _disagreement(reference: Found, cell: Found) -> float:
     rows, columns = partners(overlaps(cell.boxes, reference.boxes) * alike, alike, _FOUND)
     ours, theirs = np.zeros(len(reference.scores)), cell.scores.astype(np.float64)
     ours[columns] = cell.scores[rows]
-    theirs[rows] = 0  # what is left has no partner
+    theirs[rows] = 0  # the others have no partner
     confident = (reference.scores >= _CONFIDENT) | (ours >= _CONFIDENT)
     return float(np.abs(reference.scores - ours)[confident].sum() + theirs[theirs >= _CONFIDENT].sum())
 
@@ -98,7 +102,7 @@ def _loss(image_id: int, truths: Truths, reference: Found, cell: Found) -> Image
 
 
 def _scores(truths: Truths, found: Found) -> Float64:
-    """The score that each object is found with, 0 for not at all: float64 [T]."""
+    """The score with which each object is found, or 0: float64 [T]."""
     finders = matches(overlaps(found.boxes, truths.boxes) * same_class(found, truths), _FOUND)
     scores = np.zeros(len(truths.ids))
     scores[finders[finders >= 0]] = found.scores[finders >= 0]

@@ -1,7 +1,7 @@
-"""The parity ladder: where a cell departs from the reference cell of its protocol, image for image.
+"""The parity ladder: where a cell departs from the reference cell of its protocol, image by image.
 
-Four rungs, each built on the one before: the pixels that are fed, the raw heads, the boxes that are kept, AP.
-The first rung outside its tolerance is where to look. Only AP needs ground truth.
+It has four rungs, each built on the one before: the pixels that are fed, the raw heads, the boxes that are kept, AP.
+The first rung outside its tolerance is the place to look. Only AP needs ground truth.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ssdbench.inference.trace import Trace
 
 Figures = dict[str, float | None]
 
-_SAME_PLACE = 0.5  # overlap at which two boxes are taken for one: that of AP50
-_CONFIDENT = 0.3  # score from which an anchor's class is compared: the threshold that SSD graphs ship with
+_SAME_PLACE = 0.5  # overlap from which two boxes count as one, as in AP50
+_CONFIDENT = 0.3  # score from which an anchor's class is compared: the threshold of published SSD graphs
 
 
 _HINTS = {
-    "pixels": "Look at channel order, decoding and resizing; all that follows differs with them.",
+    "pixels": "Look at channel order, decoding and resizing; everything after them differs too.",
     "heads": "Look at the conversion, the quantisation and the weights.",
     "boxes": "Look at thresholds, the number of boxes, non-maximum suppression and class ids.",
     "ap": "Look at the ground truth, the image ids and the evaluation.",
@@ -37,10 +37,10 @@ _WORDS = {"pixels": "input pixels", "heads": "raw heads", "boxes": "boxes", "ap"
 
 @dataclass(frozen=True)
 class ImageTrace:
-    """What one cell made of one image.
+    """One image in one cell.
 
-    pixels: `pixel_hash` of what the network was fed. heads: its raw heads (of any leading dimensions), None where
-    the graph does not show them. found: its detections, best first.
+    pixels: `pixel_hash` of the pixels that the network was fed. heads: its raw heads (with any leading dimensions),
+    None if the graph does not output them. found: its detections, best first.
     """
 
     pixels: str
@@ -50,8 +50,8 @@ class ImageTrace:
 
 @dataclass(frozen=True)
 class Rung:
-    """One rung: its figures (None where there was nothing to compare), the limits of those that have one, and the
-    names of those outside theirs."""
+    """One rung: its figures (None if there was nothing to compare), the limits of the figures that have one, and the
+    names of the figures that are outside their limits."""
 
     name: str
     figures: Figures
@@ -61,7 +61,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Parity:
-    """The ladder of a cell. first_departure: the name of the first rung outside its tolerance, None for none."""
+    """The ladder of a cell. first_departure: the name of the first rung outside its tolerance, or None."""
 
     precision: str
     images: int
@@ -71,14 +71,12 @@ class Parity:
 
 
 class Ladder:
-    """Compares a cell with its reference, one image after the other; memory does not grow with their number."""
+    """Compares a cell with its reference, one image after the other; its memory does not grow with the images."""
 
     def __init__(self, precision: str) -> None:
-        """Raises UserError where the precision has no tolerances."""
+        """Raises UserError if the precision has no tolerances."""
         if precision not in _HELD_TO:
-            raise UserError(
-                f"There are no tolerances for precision {precision!r}; there are for {', '.join(_HELD_TO)}."
-            )
+            raise UserError(f"There are no tolerances for precision {precision!r}, only for {', '.join(_HELD_TO)}.")
         self._precision = precision
         self._images = 0
         self._different = 0
@@ -89,10 +87,10 @@ class Ladder:
         self._boxes = _BoxSums()
 
     def add(self, image_id: int, cell: ImageTrace, reference: ImageTrace) -> None:
-        """Take in one image.
+        """Add one image.
 
         Raises:
-            UserError: the heads are of different shapes.
+            UserError: the heads have different shapes.
         """
         self._images += 1
         if cell.pixels != reference.pixels:
@@ -105,11 +103,11 @@ class Ladder:
     def _add_heads(self, cell: Heads, reference: Heads) -> None:
         if (cell.encodings.shape, cell.scores.shape) != (reference.encodings.shape, reference.scores.shape):
             raise UserError(
-                f"The cell's heads are {cell.scores.shape}, the reference's {reference.scores.shape}. "
+                f"The cell's heads have the shape {cell.scores.shape}, the reference's {reference.scores.shape}. "
                 "Compare cells of one model and protocol."
             )
         self._heads_images += 1
-        # Without the background, which nothing reads, and which would hide the classes: it is near 1 everywhere.
+        # Without the background: nothing reads it, and as it is near 1 everywhere it would hide the classes.
         ours, theirs = cell.scores[..., 1:], reference.scores[..., 1:]
         self._encodings.add(cell.encodings, reference.encodings)
         self._scores.add(ours, theirs)
@@ -118,7 +116,7 @@ class Ladder:
         self._agreeing += int((ours[confident].argmax(axis=-1) == theirs[confident].argmax(axis=-1)).sum())
 
     def result(self, cell_ap: float | None = None, reference_ap: float | None = None) -> Parity:
-        """The ladder of all images so far; AP, 0 to 1, on the same images, where there is ground truth."""
+        """The ladder of all images so far. cell_ap, reference_ap: on these images, 0 to 1, if there is ground truth."""
         measured: dict[str, Figures] = {"pixels": {"images": self._images, "different": self._different}}
         if self._heads_images:
             agreement = self._agreeing / self._confident if self._confident else None
@@ -168,16 +166,16 @@ def ladder_of(
 
     Args:
         precision: of the cell.
-        cell, reference: what they saw of the same images.
+        cell, reference: traces of the same images.
         cell_found, reference_found: their detections by image id.
-        aps: AP, 0 to 1, of the cell and of the reference on these images; None where there is no ground truth.
+        aps: AP, 0 to 1, of the cell and of the reference on these images; None without ground truth.
 
     Raises:
-        UserError: they saw other images, or heads of other shapes.
+        UserError: they have different images, or heads of different shapes.
     """
     theirs = dict(zip(reference.image_ids.tolist(), reference.pixels, strict=True))
     if set(theirs) != set(cell.image_ids.tolist()):
-        raise UserError("The cell and its reference ran on different images. Delete their seen.npz, and run again.")
+        raise UserError("The cell and its reference ran on different images. Delete their seen.npz and run again.")
     our_heads, their_heads = _rows(cell.heads_ids), _rows(reference.heads_ids)
     ladder = Ladder(precision)
     for image_id, pixels in zip(cell.image_ids.tolist(), cell.pixels, strict=True):
@@ -194,7 +192,7 @@ def ladder_of(
 
 
 class _Difference:
-    """Sums over the difference of two float arrays that come in parts."""
+    """Sums up the difference of two float arrays that come image by image."""
 
     def __init__(self) -> None:
         self._largest = 0.0
@@ -207,7 +205,7 @@ class _Difference:
         self._squares += [ours @ ours, theirs @ theirs, ours @ theirs, off @ off]
 
     def figures(self, name: str) -> Figures:
-        """Largest absolute error; relative error |cell - reference| / |reference| and cosine, by Euclidean norms."""
+        """Largest absolute error, relative error |cell - reference| / |reference|, and cosine, with Euclidean norms."""
         ours, theirs, both, off = self._squares.tolist()
         return {
             f"{name}_max_abs": self._largest,
@@ -217,7 +215,7 @@ class _Difference:
 
 
 class _BoxSums:
-    """Sums over the kept boxes of a cell and the reference, matched image by image."""
+    """Sums up the kept boxes of a cell and the reference, matched image by image."""
 
     def __init__(self) -> None:
         self._cell = self._reference = self._matched = self._flips = 0

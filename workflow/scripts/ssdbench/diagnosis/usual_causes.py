@@ -1,12 +1,12 @@
-"""The usual causes of a wrong AP, each tried on a few images as a change to pixels or detections.
+"""The usual causes of a wrong AP; each is tried on a few images as a change of pixels or detections.
 
-Two questions can be asked:
+They answer two questions:
 
-- What is wrong with a cell, against a healthy one? Run the healthy one; the cause that makes its detections those of
-  the cell fits (`gap_to_detections`). This tells causes apart well.
-- Why is an AP lower than expected? Run the cell; the cause that raises its AP by what it lacks fits
-  (`gap_to_expected`). What only takes detections away raises no AP, but shows in the detections themselves
-  (`cut_off`). An AP that is higher than expected has none of these causes.
+- What is wrong with a cell, compared with a healthy one? Run the healthy one: a cause fits if it makes the healthy
+  cell's detections those of the cell (`gap_to_detections`). This tells causes apart well.
+- Why is an AP lower than expected? Run the cell: a cause fits if it raises the cell's AP by what it lacks
+  (`gap_to_expected`). A cause that only removes detections cannot raise AP, but shows in the detections themselves
+  (`cut_off`). None of these causes makes an AP higher than expected.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from ssdbench.evaluation.image_matching import overlaps, partners
 
 FoundByImage = Mapping[int, Found]
 
-# Of AP: a few images cannot tell what costs less.
+# Of AP. A few images cannot show what costs less.
 LEAST_SHORTFALL = 0.01
 
-_SAME_PLACE = 0.5  # overlap at which two boxes are taken for one
-_CUT, _TEN = 0.3, 10  # what SSD graphs and TFLite files are exported with
-_GREY = (128, 128, 128)  # 0 after the normalising of MobileNet SSDs
+_SAME_PLACE = 0.5  # overlap from which two boxes count as one
+_CUT, _TEN = 0.3, 10  # the usual settings of exported SSD graphs and TFLite files
+_GREY = (128, 128, 128)  # 0 after the normalisation of MobileNet SSDs
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One image before it is resized: its encoded bytes, its stored pixels BGR [H, W, 3], the side that is fed."""
+    """One image before it is resized: its encoded bytes, its stored pixels BGR [H, W, 3], and the side that is fed."""
 
     data: bytes
     bgr: UInt8
     size: int
 
 
-# What is resized and fed in place of the stored pixels: BGR [H', W', 3].
+# Returns the pixels to resize and feed in place of the stored ones: BGR [H', W', 3].
 Change = Callable[[Stored], UInt8]
 
 
@@ -56,10 +56,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class Gap:
-    """How far detections are from what is to be explained.
+    """How far detections are from those, or the AP, to be explained.
 
-    least: the gap below which there is nothing to explain. fit: the share of the gap that a cause has to close.
-    margin: causes that close nearly as much as the best, by this share, cannot be told from it.
+    of: the gap of detections. least: below this gap there is nothing to explain. fit: the share of the gap that a cause
+    has to close. margin: causes whose share is less than the best one's by up to this cannot be told from it.
     """
 
     of: Callable[[FoundByImage], float]
@@ -70,7 +70,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Trial:
-    """How near a cause came. explained: 1 where it closes the gap, 0 where it does not change it, below 0 where it
+    """The result of trying one cause. explained: 1 if it closes the gap, 0 if it does not change it, negative if it
     widens it."""
 
     name: str
@@ -81,8 +81,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """causes: names of the causes that fit: none, one, or several that cannot be told apart. gap: that of the cell as
-    it is. trials: the best first."""
+    """The result of trying all causes.
+
+    causes: names of the causes that fit: none, one, or several that cannot be told apart. gap: of the unchanged cell.
+    trials: the best first.
+    """
 
     causes: tuple[str, ...]
     sentence: str
@@ -92,7 +95,7 @@ class Diagnosis:
 
 
 def usual_causes() -> tuple[Cause, ...]:
-    """The causes to try; those that change pixels alike need one run between them."""
+    """The causes to try; causes with the same change of pixels share a run."""
     return (
         Cause("bgr", "BGR: red and blue are swapped", _swapped),
         Cause("class_ids_high", "class ids off by one", found=lambda found, size: _shifted(found, 1)),
@@ -109,28 +112,28 @@ def usual_causes() -> tuple[Cause, ...]:
 
 
 def gap_to_detections(observed: FoundByImage) -> Gap:
-    """How little detections agree with those observed on the same images: the share of boxes that have no partner
-    of their class at IoU 0.5 or more on the other side.
+    """The gap to the detections observed in the same images: the share of boxes that have no partner on the other side,
+    of their class and with an IoU of 0.5 or more.
 
-    For SSDLite on 24 COCO images the true cause closes all of the gap between fp32 cells, and 0.58 (BGR) to 0.91 of
-    it where the observed cell is int8; others close 0.11 at most. Only a threshold of 0.3 and ten detections close
-    0.6 of each other's gap, at least 0.2 less than the true one. What moves boxes less than int8 itself (nearest
-    pixel, resized twice) is not seen in an int8 cell.
+    For SSDLite on 24 COCO images the true cause closes the whole gap between fp32 cells, and 0.58 (BGR) to 0.91 of it
+    if the observed cell is int8; other causes close at most 0.11. Only a threshold of 0.3 and ten detections close 0.6
+    of each other's gap, at least 0.2 less than the true one. Causes that move boxes less than int8 itself does (nearest
+    pixel, resized twice) cannot be found in an int8 cell.
     """
     return Gap(lambda found: 1 - _agreement(found, observed), least=0.03, fit=0.5, margin=0.1)
 
 
 def gap_to_expected(measure: Callable[[FoundByImage], float], plain: float, shortfall: float) -> Gap:
-    """How much of a shortfall is left: of AP on all images, looked for on a few.
+    """The gap to an expected AP: what is left of the shortfall of AP on all images, measured on a few.
 
-    The few may be easier or harder than the rest, so the cell's own AP on them is to rise by as much as the cell lacks
-    on all; more is no fault. For SSDLite on draws of 48 COCO images, swapping channels brings a cell that is fed BGR
-    0.4 to 1.5 times what it lacks. No cause raises the AP of a healthy cell by more than 0.006, so that one has
-    to by 0.01.
+    The few images may be easier or harder than the rest. So the cell's AP on them should rise by the shortfall on all
+    images; rising more is fine. For SSDLite on draws of 48 COCO images, swapping the channels of a cell that is fed BGR
+    raises AP by 0.4 to 1.5 times the shortfall. No cause raises the AP of a healthy cell by more than 0.006, so a cause
+    has to raise it by 0.01.
 
     Args:
-        measure: AP, 0 to 1, of detections of the few images.
-        plain: that of the cell as it is. shortfall: what its AP on all images lacks, LEAST_SHORTFALL or more.
+        measure: AP, 0 to 1, of detections in the few images.
+        plain: AP of the unchanged cell. shortfall: of its AP on all images, LEAST_SHORTFALL or more.
     """
     aim = plain + shortfall
     fit = max(0.4, LEAST_SHORTFALL / shortfall)
@@ -138,9 +141,9 @@ def gap_to_expected(measure: Callable[[FoundByImage], float], plain: float, shor
 
 
 def cut_off(found: FoundByImage) -> tuple[Cause, ...]:
-    """The causes that detections show by what they lack: more than ten in an image, or low scores.
+    """The causes that show in detections because something is missing: more than ten in an image, or low scores.
 
-    Images with the most detections tell nothing of scores: there it may be the number that ends them.
+    Images with the most detections say nothing about scores, because they may have been cut at that number.
     """
     counts = [len(one.scores) for one in found.values()]
     most = max(counts, default=0)
@@ -158,13 +161,13 @@ def try_causes(
     gap: Gap,
     causes: Sequence[Cause] | None = None,
 ) -> Diagnosis:
-    """Try each cause, and say which fit, if any.
+    """Try each cause, and say which ones fit.
 
     Args:
-        run: runs a cell on the few images, each changed before it is resized; None: as they are.
+        run: runs a cell on the few images, each changed before it is resized; None: unchanged.
         sizes: width and height of the stored images by id.
-        gap: how far its detections are from what is to be explained.
-        causes: all the usual ones, if not given.
+        gap: how far its detections are from those, or the AP, to be explained.
+        causes: the usual ones if not given.
     """
     plain = run(None)
     start = gap.of(plain)
@@ -186,7 +189,7 @@ def try_causes(
 
 
 def _verdict(trials: Sequence[Trial], gap: Gap, images: int) -> tuple[tuple[str, ...], str]:
-    """The causes that fit, and a sentence; trials come best first."""
+    """The causes that fit, and a sentence about them; trials come best first."""
     best = trials[0]
     if best.explained < gap.fit:
         return (), f"No usual cause fits: none explains more than {max(best.explained, 0):.0%} on {images} images."
@@ -194,7 +197,7 @@ def _verdict(trials: Sequence[Trial], gap: Gap, images: int) -> tuple[tuple[str,
     names = tuple(trial.name for trial in fitting)
     likely = list(dict.fromkeys(trial.looks_like for trial in fitting))
     if len(likely) > 1:
-        return names, f"Looks like one of these, which {images} images cannot tell apart: {'; '.join(likely)}."
+        return names, f"Looks like one of these, which cannot be told apart on {images} images: {'; '.join(likely)}."
     return (
         names,
         f"Looks like {best.looks_like}. That explains {best.explained:.0%} of the difference on {images} images.",
@@ -202,7 +205,7 @@ def _verdict(trials: Sequence[Trial], gap: Gap, images: int) -> tuple[tuple[str,
 
 
 def _agreement(some: FoundByImage, others: FoundByImage) -> float:
-    """Share of boxes, on both sides, that have a partner of their class on the other; 1 where there are none."""
+    """The share of boxes on both sides that have a partner of their class on the other; 1 without boxes."""
     matched = boxes = 0
     for image_id, one in some.items():
         other = others[image_id]
@@ -218,14 +221,14 @@ def _swapped(image: Stored) -> UInt8:
 
 
 def _rotated(image: Stored) -> UInt8:
-    """The image as viewers show it, which OpenCV's decoder gives unless told otherwise."""
+    """The image as viewers show it, and as OpenCV decodes it by default."""
     pixels: UInt8 | None = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None, "it was decoded before"
+    assert pixels is not None, "the image was decoded before"
     return pixels
 
 
 def _padded(image: Stored) -> UInt8:
-    """As large as fits the square that is fed, and grey to the right or below."""
+    """The image at the largest size that fits the square that is fed, with grey to the right or below."""
     height, width = image.bgr.shape[:2]
     scale = image.size / max(height, width)
     small = cv2.resize(image.bgr, (max(round(width * scale), 1), max(round(height * scale), 1)))
@@ -235,7 +238,7 @@ def _padded(image: Stored) -> UInt8:
 
 
 def _from_square(found: Found, size: tuple[int, int]) -> Found:
-    """Boxes of a padded image on the image itself."""
+    """Boxes in a padded image, converted to the image itself."""
     width, height = size
     side = max(size)
     scale = np.array([side / width, side / height, side / width, side / height])

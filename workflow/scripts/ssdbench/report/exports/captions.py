@@ -1,4 +1,4 @@
-"""What must stand beside a figure or a table that leaves the report: what was measured, where and with what."""
+"""The facts beside an exported figure or table: what was measured, on which machine, with which software."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def conditions(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[str
 
 
 def rows_of(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The summary's rows of a group, in its order."""
+    """The summary's rows of a group, in the group's order."""
     rows = {row["id"]: row for row in summary["rows"]}
     return [rows[cell] for cell in group["cells"]]
 

@@ -1,7 +1,7 @@
-"""Figures of a group for papers: as wide as one column, legible in print and without colours.
+"""Figures of a group for papers: one column wide, legible in print and without colours.
 
-A framework has a colour (Okabe and Ito's, which colour-blind people tell apart) and a shape; the precision is written
-beside it.
+Each framework has a colour (Okabe and Ito's, which colour-blind people can tell apart) and a shape; the precision is
+written beside it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _STYLE = {
     "lines.markersize": 5,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "ssdbench",  # the same figure gives the same bytes
-    "text.parse_math": False,  # a name with dollar signs is no formula
+    "text.parse_math": False,  # a name with dollar signs is not a formula
 }
 
 
@@ -87,9 +87,9 @@ def accuracy_latency(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Fi
 
 
 def class_change(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
-    """How far each cell's AP of a class lies from the reference's, for the classes that moved most.
+    """The difference of each cell's AP of a class from the reference's, for the classes that changed most.
 
-    None where there is nothing to compare or nothing changed. Beside a class stands its number of objects.
+    None if there is nothing to compare or nothing changed. The number of objects is written beside each class.
     """
     rows = {row["id"]: row for row in rows_of(summary, group)}
     table = class_table(group, rows, summary["details"]) or {"changed": []}
@@ -105,7 +105,9 @@ def class_change(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure
     truths = {name: line["truths"] for of_cell in lines.values() for name, line in of_cell.items()}
     names = [f"{_short(name)} ({'?' if truths[name] is None else truths[name]})" for name in shown]
     cells = {cell: {name: line["change"] for name, line in of_cell.items()} for cell, of_cell in lines.items()}
-    height = 0.5 + 0.033 * max(map(len, cells)) + 0.16 * len(shown)  # for the slanted names, then a line for each class
+    height = (
+        0.5 + 0.033 * max(map(len, cells)) + 0.16 * len(shown)
+    )  # room for the slanted names, and a line for each class
     figure, axes = _one_panel(height, max(_WIDTH, 1.1 + 0.29 * len(cells)))
     limit = most[shown[0]]
     values = [[math.nan if (value := of.get(name)) is None else value for of in cells.values()] for name in shown]
@@ -127,7 +129,7 @@ def class_change(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure
 
 
 def tide_errors(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
-    """What each kind of TIDE error costs each cell in AP50; None where none was counted."""
+    """The cost of each kind of TIDE error in AP50, for each cell; None if none were counted."""
     rows = [
         (row, errors["cost_in_order"])
         for row in rows_of(summary, group)
@@ -159,7 +161,7 @@ def tide_errors(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure 
 def sweep(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
     """Throughput against the end-to-end latency of a query, a line per cell over its settings, each named.
 
-    None where no cell has two settings that were measured. A timing that is not valid is hollow.
+    None if no cell has two measured settings. An invalid timing is hollow.
     """
     cells = []
     for row in rows_of(summary, group):
@@ -193,7 +195,7 @@ def sweep(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """Draw and save in here: in the project's style, whatever the machine's own settings are."""
+    """A context to draw and save in, with the project's style, whatever matplotlib settings the machine has."""
     from matplotlib import style
 
     with style.context(["default", _STYLE]):
@@ -201,7 +203,7 @@ def plot_style() -> Iterator[None]:
 
 
 def image_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as a file's content; the same figure gives the same bytes."""
+    """The figure as the content of a file; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
     figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
@@ -222,7 +224,7 @@ def _colour(series: int) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for what it names."""
+    """A name of at most 30 characters."""
     text = one_line(name)
     return text if len(text) <= 30 else f"{text[:29]}…"
 
@@ -238,7 +240,7 @@ def _small_print(figure: Figure, facts: Sequence[str]) -> None:
 
 
 def _draw_cell(axes: Axes, row: Mapping[str, Any], series: int, reference: float | None) -> None:
-    """A cell's mark and its bars."""
+    """Draw a cell's mark and its bars."""
     colour = _colour(series)
     for (xs, ys), cap in zip(_bars(row, reference), "|_", strict=True):
         axes.plot(xs, ys, marker=cap, markersize=3, color=colour, linewidth=0.8, zorder=2)
@@ -278,7 +280,7 @@ def _place_labels(
     series: Mapping[str, int],
     reference: float | None,
 ) -> None:
-    """Write each cell's precision beside its mark, in its colour, where least is in the way."""
+    """Write each cell's precision beside its mark, in its colour, at the place where it covers least."""
     from matplotlib.colors import to_rgb
     from matplotlib.transforms import Bbox
 
@@ -295,7 +297,7 @@ def _place_labels(
             _short(row["precision"]), at, (0, 0), textcoords="offset points", ha="center", va="center", fontsize=6
         )
         red, green, blue = to_rgb(_colour(series[row["framework"]]))
-        text.set_color((0.7 * red, 0.7 * green, 0.7 * blue))  # darker: letters are thin
+        text.set_color((0.7 * red, 0.7 * green, 0.7 * blue))  # darker, because letters are thin
         size = text.get_window_extent()
         places: list[tuple[float, int, Bbox, tuple[float, float]]] = []
         for distance in (4, 8, 13):

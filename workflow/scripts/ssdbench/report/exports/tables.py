@@ -1,7 +1,7 @@
-"""The tables of a group as text for papers and programs: CSV with every digit, LaTeX as a reader wants it.
+"""The tables of a group as text: CSV with all digits for programs, LaTeX with rounded numbers for papers.
 
-A CSV file has a row for each cell, or for each of what it measures (class, stage), and says in its first columns
-which cell that is. What is missing is empty. The LaTeX needs the package booktabs.
+A CSV file has a row for each cell, or for each class or stage of a cell; the first columns name the cell. Missing
+values are empty. The LaTeX needs the package booktabs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PERCENTILES = ("p50", "p90", "p99", "p99.9")
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _INVALID = "†"
 
-# What pdfTeX does not know by itself, and a bracket that it would take for an option of the line break before it.
+# Characters that pdfTeX lacks, and a bracket that it would read as an option of the line break before it.
 _LATEX_SIGNS: Mapping[str, str] = {MINUS: "$-$", DASH: "--", _INVALID: r"$\dagger$", "[": "{[}"}
 
 
@@ -45,7 +45,7 @@ def metrics_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
 
 
 def classes_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
-    """A row per cell and class, with the change of AP from the reference; None where no cell has classes."""
+    """A row per cell and class, with the change of AP from the reference; None if no cell has classes."""
     details = summary["details"]
     reference = details[group["reference"]]["per_class"] if group["reference"] else []
     exact = {entry["category_id"]: known(entry, "AP") for entry in reference}
@@ -61,7 +61,7 @@ def classes_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | N
 
 
 def errors_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
-    """A row per cell: what each kind of TIDE error costs, and how many there are; None where none was counted."""
+    """A row per cell: the cost and the number of each kind of TIDE error; None if none were counted."""
     rows: list[dict[str, Any]] = []
     for row in rows_of(summary, group):
         errors = summary["details"][row["id"]].get("errors")
@@ -74,7 +74,7 @@ def errors_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | No
 
 
 def timing_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
-    """A row per cell and stage: the percentiles that its queries carry; None where no cell was timed."""
+    """A row per cell and stage: the percentiles for which there are enough queries; None if no cell was timed."""
     rows: list[dict[str, Any]] = []
     for row in rows_of(summary, group):
         timing = summary["details"][row["id"]]["timing"]
@@ -90,13 +90,13 @@ def timing_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | No
 
 
 def sweep_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str | None:
-    """A row per cell and setting; None where no cell was asked for more than one."""
+    """A row per cell and setting; None if no cell has more than one setting."""
     rows = [row for row in summary["sweep"] if row["id"] in group["cells"]]
     return csv_text(SWEEP_COLUMNS, rows) if len(rows) > len(group["cells"]) else None
 
 
 def results_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
-    """A row per cell, as in the report: a timing that is not valid is marked, and a note says why."""
+    """A row per cell, as in the report; invalid timings are marked, and a note says why."""
     rows = rows_of(summary, group)
     columns = {
         "AP": "AP", "AP_change": "Change", "verdict": "Verdict", "AP50": "AP50", "latency_p50_ms": "p50, ms",
@@ -123,7 +123,7 @@ def metrics_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
 
 
 def latex_text(text: str) -> str:
-    """A text as LaTeX that shows it, on one line."""
+    """A text in LaTeX, escaped, on one line."""
     return "".join({**LATEX_ESCAPE_RULES, **_LATEX_SIGNS}.get(sign, sign) for sign in one_line(text))
 
 
@@ -145,7 +145,7 @@ def _latex(
     lines: Sequence[Sequence[str]],
     notes: Sequence[str],
 ) -> str:
-    """A table environment of its own, with the conditions in its caption and the notes below."""
+    """A table environment with the conditions in its caption and the notes below."""
     facts = "; ".join(conditions(summary, group))
     alignment = ["left", *("left" if title == "Verdict" else "right" for title in header[1:])]
     plain = [[one_line(text) for text in line] for line in lines]

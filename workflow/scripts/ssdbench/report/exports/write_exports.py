@@ -1,4 +1,4 @@
-"""The figures and tables of a report as files for papers: SVG and PNG, CSV and LaTeX."""
+"""Writes the figures and tables of a report as files for papers: SVG and PNG, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _TABLES: Mapping[str, Mapping[str, _Write]] = {
 def write_exports(summary: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write `figures/<what>-<group>.svg` and `.png`, `tables/<what>-<group>.csv` and `.tex`; return their paths.
 
-    A file is written where there is something to show: no figure of accuracy and latency without annotations, no
-    table of errors where none were counted.
+    A file is written only if there is something to show: no figure of accuracy and latency without annotations, no
+    table of errors if none were counted.
 
     Args:
-        summary: as `build_summary` gives it. folder: that of the two folders.
+        summary: as `build_summary` returns it. folder: gets the two folders.
     """
     for name in ("figures", "tables"):
         (folder / name).mkdir(parents=True, exist_ok=True)
