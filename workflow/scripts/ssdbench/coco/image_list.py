@@ -72,9 +72,10 @@ def read_image_list(path: Path) -> ImageList:
             annotations_sha256=document["annotations_sha256"],
             images=tuple(ImageRecord(**row) for row in document["images"]),
             notes=tuple(document["notes"]),
-            orientation=document["orientation"],
-            categories=tuple(Category(**row) for row in document["categories"]),
-            large_ids={int(key): value for key, value in document["large_ids"].items()},
+            # Lists of result folders from before these keys were of pixels as stored.
+            orientation=document.get("orientation", "stored"),
+            categories=tuple(Category(**row) for row in document.get("categories", ())),
+            large_ids={int(key): value for key, value in document.get("large_ids", {}).items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not an image list. Delete it, so that it is made again.") from error
