@@ -127,6 +127,13 @@ class LimitedChild:
         """Memory that the child holds now, in MB; 0 when it has ended."""
         return _resident_mb(self._process.pid or 0)
 
+    def cpu_seconds(self) -> float:
+        """CPU time that the child has taken so far; 0 when it has ended."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self._process.pid or 0).cpu_times()
+            return float(times.user + times.system)
+        return 0.0
+
     def check_memory(self) -> None:
         """Raise OverLimit where the child takes more memory than its limit."""
         _check_memory(self.resident_mb(), self._limits, self._what)

@@ -7,7 +7,7 @@ of logarithms a cycle is all that goes in: log(time of the reference) - log(time
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +17,8 @@ from ssdbench.arrays import Float64
 
 Verdict = Literal["faster", "slower", "alike", "undecided", "reference"]
 
-# Of the cycles' differences the outer tenths do not count: a turn that a spike hit says nothing about its cell.
-_TRIMMED = 0.1
+# Only the middle half of the differences counts: a turn that a spike hit says nothing about its cell.
+_TRIMMED = 0.25
 # Cycles in a row are alike, so they are drawn in blocks. Longer blocks than this left too few to draw from.
 _BLOCK = 5
 # The bootstrap gives a standard error, not a percentile: 200 draws know it within 5 %.
@@ -47,35 +47,58 @@ class Speed:
         return self.low <= 1 <= self.high
 
 
-def relative_speed(rounds: Sequence[Float64], confidence: float = 0.95, seed: int = 0) -> Speed | None:
-    """The speed that the cycles of one or more rounds give, with its interval.
+def relative_speeds(
+    rounds: Sequence[Mapping[str, Float64]], confidence: float = 0.95, seed: int = 0
+) -> dict[str, Speed]:
+    """The speed of each cell that the cycles of one or more rounds give, with its interval.
 
-    The speed is the trimmed mean of the differences of all cycles. Its variance has two parts: within rounds, by a
-    bootstrap over blocks of cycles; and between rounds, as far as their own means differ by more than the first part
-    explains. The second part comes from few rounds, so the interval is Student's t with the degrees of freedom of
-    Welch and Satterthwaite (Biometrics Bulletin 2, 1946, 110-114): with two rounds that differ a lot it becomes very
-    wide, with rounds that agree it is that of the cycles alone.
+    A speed is the mean of the middle half of the differences of all cycles. Its variance has three parts: that of the
+    cycles, by a bootstrap over blocks of them within each round; what fresh processes of the reference add, which moves
+    all cells of a round alike; and what fresh processes of the cells add. The last two come from how far the rounds lie
+    apart, beyond what the cycles explain; the third from all cells together, since few rounds say little of one. The
+    interval is Student's t with the degrees of freedom of Welch and Satterthwaite (Biometrics Bulletin 2, 1946,
+    110-114): if rounds agree, it is that of the cycles; if two rounds differ a lot, it becomes very wide.
 
     Args:
-        rounds: for each round the cycles' differences of logarithms [cycles], in the order of time; empty ones are
-            left out.
+        rounds: for each, by cell, the cycles' differences of logarithms [cycles] in the order of time.
         confidence: share of such intervals that hold the true speed.
         seed: of the bootstrap.
 
     Returns:
-        None with fewer than two cycles.
+        by cell, those with at least two cycles.
     """
-    kept = [round_ for round_ in rounds if len(round_)]
-    if sum(map(len, kept)) < 2:
-        return None
+    cells: dict[str, list[Float64]] = {}
+    for one in rounds:
+        for name, cycles in one.items():
+            if len(cycles):
+                cells.setdefault(name, []).append(cycles)
+    cells = {name: own for name, own in cells.items() if sum(map(len, own)) > 1}
     generator = np.random.default_rng(seed)
-    drawn = [_drawn(differences, generator) for differences in kept]
-    centre = float(_trimmed_mean(np.concatenate(kept)))
-    within = float(np.var(_trimmed_mean(np.concatenate(drawn, axis=1)), ddof=1))
-    between = _between(kept, drawn)
-    variance = within + between
-    freedom = _freedom(within, sum(map(len, kept)) / _BLOCK, between, len(kept))
-    reach = _student(confidence, freedom) * math.sqrt(variance)
+    drawn = {name: [_drawn(cycles, generator) for cycles in own] for name, own in cells.items()}
+    of_processes = _processes([(own, drawn[name]) for name, own in cells.items()], len(rounds))
+    return {name: _speed(own, drawn[name], of_processes, confidence) for name, own in cells.items()}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a variance, and how well it is known: its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+def _speed(
+    rounds: Sequence[Float64], drawn: Sequence[Float64], of_processes: Sequence[_Part], confidence: float
+) -> Speed:
+    """One cell's speed. of_processes: of the difference in one round, beyond what its cycles explain."""
+    cycles = sum(map(len, rounds))
+    centre = float(_middle_mean(np.concatenate(rounds)))
+    within = float(np.var(_middle_mean(np.concatenate(drawn, axis=1)), ddof=1))
+    share = sum((len(one) / cycles) ** 2 for one in rounds)
+    parts = [_Part(within, max(1.0, cycles / _BLOCK - 1))]
+    parts += [_Part(part.variance * share, part.freedom) for part in of_processes]
+    variance = sum(part.variance for part in parts)
+    reach = _student(confidence, _freedom(parts)) * math.sqrt(variance)
     return Speed(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))
 
 
@@ -98,8 +121,8 @@ def times_as_long(speed: Speed, enough: float) -> float:
     return max(1.0, (reach / needed) ** 2)
 
 
-def _trimmed_mean(differences: Float64) -> Float64:
-    """The mean over the last axis without the outer tenths."""
+def _middle_mean(differences: Float64) -> Float64:
+    """The mean of the middle half, over the last axis."""
     ordered = np.sort(differences, axis=-1)
     count = ordered.shape[-1]
     cut = int(_TRIMMED * count)
@@ -116,28 +139,31 @@ def _drawn(differences: Float64, generator: np.random.Generator) -> Float64:
     return drawn
 
 
-def _between(rounds: Sequence[Float64], drawn: Sequence[Float64]) -> float:
-    """The variance of the speed that rounds add, beyond what their cycles explain.
+def _processes(cells: Sequence[tuple[Sequence[Float64], Sequence[Float64]]], rounds: int) -> list[_Part]:
+    """What fresh processes add to the variance of a difference in one round: those of the reference, those of a cell.
 
-    Only half of what they explain is taken off: with two or three rounds, taking off all of it hides real differences
-    between processes too often (intervals of 95 % then held the ratio in 88 % of the simulated runs).
+    From the cells that all rounds timed. Of the noise of the cycles one half is the reference's, which all share.
     """
-    if len(rounds) < 2:
-        return 0.0
-    means = np.array([_trimmed_mean(differences) for differences in rounds])
-    expected = np.mean([np.var(_trimmed_mean(one), ddof=1) for one in drawn])
-    excess = max(0.0, float(np.var(means, ddof=1) - expected / 2))
-    shares = np.array([len(differences) for differences in rounds]) / sum(map(len, rounds))
-    return excess * float(np.sum(shares**2))
+    complete = [(own, drawn) for own, drawn in cells if len(own) == rounds]
+    if rounds < 2 or not complete:
+        return []
+    means = np.array([[_middle_mean(cycles) for cycles in own] for own, _ in complete])
+    noise = float(np.mean([np.var(_middle_mean(draws), ddof=1) for _, drawn in complete for draws in drawn]))
+    count = len(complete)
+    moved = means.mean(axis=0)
+    common = float(np.var(moved, ddof=1)) - noise / 2 * (1 + 1 / count)
+    parts = [_Part(max(0.0, common), rounds - 1)]
+    if count > 1:
+        rest = means - means.mean(axis=1, keepdims=True) - (moved - moved.mean())
+        freedom = (rounds - 1) * (count - 1)
+        parts.append(_Part(max(0.0, float(np.sum(rest**2)) / freedom - noise / 2), freedom))
+    return parts
 
 
-def _freedom(within: float, blocks: float, between: float, rounds: int) -> float:
-    """Degrees of freedom of the sum of the two variances."""
-    if within + between == 0:
-        return math.inf
-    of_within = within**2 / max(1.0, blocks - 1)
-    of_between = between**2 / (rounds - 1) if rounds > 1 else 0.0
-    return (within + between) ** 2 / (of_within + of_between)
+def _freedom(parts: Sequence[_Part]) -> float:
+    """Degrees of freedom of the sum of the parts."""
+    below = sum(part.variance**2 / part.freedom for part in parts)
+    return sum(part.variance for part in parts) ** 2 / below if below else math.inf
 
 
 def _student(confidence: float, freedom: float) -> float:
