@@ -52,14 +52,13 @@ class OpenCell:
 
 @dataclass(frozen=True)
 class CellWork:
-    """What a cell's process does, as functions that are called there.
+    """What a cell's process does.
 
-    prepare: imports the framework. open: loads the file. images: real ones, encoded and in memory; each stream begins
-    at another one. batch: images in a query. cores: to run on, see `pin`.
+    prepare: called there; it imports the framework, checks the file, and returns what loads it. images: real ones,
+    encoded and in memory; each stream begins at another one. batch: images in a query. cores: to run on, see `pin`.
     """
 
-    prepare: Callable[[], None]
-    open: Callable[[], OpenCell]
+    prepare: Callable[[], Callable[[], OpenCell]]
     images: Images
     batch: int
     cores: tuple[int, ...]
@@ -87,12 +86,12 @@ def serve(work: CellWork, talk: Talk) -> None:
     runtime}; turns as dictionaries; {peak_rss_mb, runtime}.
     """
     start = time.perf_counter_ns()
-    work.prepare()
+    load = work.prepare()
     talk.send({"import_ms": _ms(time.perf_counter_ns() - start)})
     assert talk.receive() == "load"
     pin(work.cores)
     start = time.perf_counter_ns()
-    cell = work.open()
+    cell = load()
     load_ms = _ms(time.perf_counter_ns() - start)
     turns = CellTurns(cell, work)
     talk.send({"load_ms": load_ms, "first_call_ms": turns.first_call()})

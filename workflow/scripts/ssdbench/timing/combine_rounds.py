@@ -17,10 +17,15 @@ Record = Mapping[str, Any]
 
 # What `watch_threads` saw: it differs from round to round.
 _WATCHED = ("cores_used", "threads_seen", "threads_at_work")
-_NO_SPEED = {"speed": None, "speed_low": None, "speed_high": None, "speed_verdict": "", "speed_reference": ""}
+_NO_SPEED: dict[str, Any] = {
+    **dict.fromkeys(("speed", "speed_low", "speed_high", "speed_more_s")),
+    **{"speed_verdict": "", "speed_reference": "", "speeds": {}},
+}
 
 
-def combine_rounds(rounds: Sequence[Record], reference: str, enough: float) -> dict[str, dict[str, Any]]:
+def combine_rounds(
+    rounds: Sequence[Record], cells: Sequence[str], reference: str | None, enough: float
+) -> dict[str, dict[str, Any]]:
     """What the rounds of a table at one setting say together: for each cell the content of its timing.json.
 
     Latencies are those of all counted queries of all rounds, as measured; a percentile is null if there are too few
@@ -32,33 +37,36 @@ def combine_rounds(rounds: Sequence[Record], reference: str, enough: float) -> d
     one's reason and no numbers.
 
     Args:
-        rounds: as their files hold them; one that was not needed has no cells.
-        reference: the cell that the others are compared with, by its name in the rounds. If it was not timed, the
-            first timed cell stands in.
+        rounds: as their files hold them; one that was not needed, or that failed as a whole, has no cells.
+        cells: by their names in the rounds, in the order of the table.
+        reference: the cell that the others are compared with. If it was not timed, the first timed cell stands in.
+            None: no cell has a speed.
         enough: the relative width of an interval that is narrow enough.
     """
     if not rounds:
         raise ValueError("a setting has at least one round")
-    measured = [one for one in rounds if one["status"] != "ok" or one["cells"]]
-    names = dict.fromkeys(name for one in measured for name in one.get("cells", {}))
-    turns = [turns_of(one) for one in measured]
-    timed = [name for name in names if any(name in one for one in turns)]
-    stands = reference if reference in timed else next(iter(timed), "")
-    found = {stage: speeds(turns, stands, stage) for stage in (*STAGES, END_TO_END)}
-    own = {name: {stage: one.get(name) for stage, one in found.items()} for name in names}
-    whole = [one for one in measured if one.get("cells")]
+    whole = [one for one in rounds if one.get("cells")]
+    turns = [turns_of(one) for one in whole]
+    timed = [name for name in cells if any(name in one for one in turns)]
+    stands = reference if reference in timed else next(iter(timed), None)
+    is_compared = reference is not None and stands is not None and len(timed) > 1
+    found = {stage: speeds(turns, stands, stage) for stage in (*STAGES, END_TO_END)} if is_compared and stands else {}
     seconds = sum(one["seconds"] for one in whole)
-    return {
-        name: _timed(name, whole, _speeds_of(name, stands, own[name], len(timed), enough, seconds), own[name]["network"])
-        if name in timed
-        else _failed(name, measured)
-        for name in names
-    }
+    timings = {}
+    for name in cells:
+        if name in timed:
+            own = {stage: one[name] for stage, one in found.items() if name in one}
+            columns = _speed_columns(own, stands or "", name == stands, enough, seconds) if is_compared else _NO_SPEED
+            timings[name] = _timed(name, whole, columns, own.get("network"))
+        else:
+            timings[name] = _failed(name, rounds)
+    return timings
 
 
 def _failed(name: str, rounds: Sequence[Record]) -> dict[str, Any]:
     """A cell that no round timed."""
-    first = next(cell for one in rounds if (cell := one.get("cells", {}).get(name)))
+    records = [cell for one in rounds if (cell := one.get("cells", {}).get(name))]
+    first = next(iter(records), None) or next((one for one in rounds if one["status"] != "ok"), rounds[0])
     return {
         **{key: first[key] for key in ("status", "reason", "log", "log_tail") if key in first},
         "setting": rounds[0]["setting"],
@@ -105,21 +113,16 @@ def _timed(name: str, rounds: Sequence[Record], own: Record, speed: Speed | None
     }
 
 
-def _speeds_of(
-    name: str, reference: str, own: Mapping[str, Speed | None], timed: int, enough: float, seconds: float
+def _speed_columns(
+    own: Mapping[str, Speed], reference: str, is_reference: bool, enough: float, seconds: float
 ) -> dict[str, Any]:
-    """A cell's columns of speed; a table of one timed cell has none."""
-    if timed < 2:
-        return {**_NO_SPEED, "speeds": {}}
-    if name == reference:
-        return {
-            **{"speed": 1.0, "speed_low": 1.0, "speed_high": 1.0, "speed_verdict": "reference"},
-            "speed_reference": reference,
-            "speeds": {},
-        }
-    network = own["network"]
+    """A cell's columns of speed. seconds: that the turns of the whole table took."""
+    if is_reference:
+        ones = dict.fromkeys(("speed", "speed_low", "speed_high"), 1.0)
+        return {**_NO_SPEED, **ones, "speed_verdict": "reference", "speed_reference": reference}
+    network = own.get("network")
     if network is None:
-        return {**_NO_SPEED, "speeds": {}}
+        return dict(_NO_SPEED)
     said = verdict(network, enough)
     longer = (times_as_long(network, enough) - 1) * seconds if said == "undecided" else None
     return {
@@ -137,7 +140,6 @@ def _speeds_of(
                 "verdict": verdict(speed, enough),
             }
             for stage, speed in own.items()
-            if speed is not None
         },
     }
 

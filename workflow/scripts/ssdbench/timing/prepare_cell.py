@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ssdbench.boxes.decoding import detections_of
@@ -31,23 +31,25 @@ def cell_work(
 ) -> CellWork:
     """What the process of one cell does at a setting; see `CellWork`. Nothing is read or imported yet."""
 
-    def prepare() -> None:
+    def prepare() -> Callable[[], OpenCell]:
         limit_pools(setting.threads)
         import_framework(framework)
-
-    def load() -> OpenCell:
         card, artifact = open_artifact(card_file)
         check_processor(card, int8_saturates(cpu_flags()))
         how, decoding = protocol(protocol_name), head_decoding(card, nms)
         size = how.input_size or card["input_size"]
         normalisation = Normalisation(**card["normalisation"])
-        sessions = [
-            open_session(framework, artifact, setting.threads, normalisation, precision) for _ in range(setting.streams)
-        ]
 
         def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:
             return detections_of(output, [(record.width, record.height) for record in records], decoding)
 
-        return OpenCell(sessions, lambda image: resize_image(image, size, how.channel_order), postprocess)
+        def load() -> OpenCell:
+            sessions = [
+                open_session(framework, artifact, setting.threads, normalisation, precision)
+                for _ in range(setting.streams)
+            ]
+            return OpenCell(sessions, lambda image: resize_image(image, size, how.channel_order), postprocess)
 
-    return CellWork(prepare, load, images, setting.batch, cores)
+        return load
+
+    return CellWork(prepare, images, setting.batch, cores)

@@ -257,8 +257,17 @@ def _knows_enough(members: Sequence[_Member], earlier: Sequence[Mapping[str, Rec
     if len(members) < 2 or any(sum(member.turns["queries"]) < _LEAST_QUERIES for member in members):
         return False
     own = {member.name: member.turns for member in members}
-    found = speeds([*({n: t for n, t in one.items() if n in own} for one in earlier), own], members[0].name, _DECISIVE)
-    return len(found) == len(members) - 1 and all(speed.width <= width for speed in found.values())
+    return are_known([*({n: t for n, t in one.items() if n in own} for one in earlier), own], list(own), width)
+
+
+def are_known(rounds: Sequence[Mapping[str, Record]], names: Sequence[str], width: float) -> bool:
+    """Whether the speeds of these cells, relative to the first, have intervals that are narrow enough.
+
+    Args:
+        rounds: for each the turns of its cells by name.
+    """
+    found = speeds(rounds, names[0], _DECISIVE)
+    return len(names) > 1 and all(name in found and found[name].width <= width for name in names[1:])
 
 
 def _finish(members: list[_Member], found: _Round, plan: RoundPlan) -> None:
