@@ -91,7 +91,8 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     )
     parallel += 2 * _PER_JOB * len(of_batches)
     serial = sum(
-        len(cells) * max(plan.config.timing.seconds, _FEWEST_TURNS * setting.batch * _mean_seconds(cells)) + _starts(cells)
+        len(cells) * max(plan.config.timing.seconds, _FEWEST_TURNS * setting.batch * _mean_seconds(cells))
+        + _starts(cells)
         for table in tables(plan)
         for setting in settings_of(plan, table)
         if (cells := timed_cells(plan, table, setting))

@@ -54,9 +54,7 @@ def _fact(label: str, figure: str, unit: str, words: str) -> dict[str, str]:
     return {"label": label, "figure": figure, "unit": unit, "words": words + "."}
 
 
-def _speed(
-    label: str, row: Mapping[str, Any], reference: Mapping[str, Any] | None, more: str = ""
-) -> dict[str, str]:
+def _speed(label: str, row: Mapping[str, Any], reference: Mapping[str, Any] | None, more: str = "") -> dict[str, str]:
     """How fast a cell is, relative to the one that is 1, and with how much of the reference's AP."""
     unit = f"× {'the reference' if reference and reference['speed_verdict'] == 'reference' else row['speed_reference']}"
     words = cell_name(row)

@@ -82,7 +82,11 @@ def _flagged(row: Mapping[str, Any], column: str) -> str:
         text = f"{text} ({factor(row['speed_low'])} to {factor(row['speed_high'])})"
     if column == "AP_change" and row["AP_change_low"] is not None:
         return f"{change(row['AP_change'], 4)} ({interval(row['AP_change_low'], row['AP_change_high'])})"
-    return f"{text} (not valid)" if column in (*_TIMES, "speed") and row["timing_valid"] is False and text != DASH else text
+    return (
+        f"{text} (not valid)"
+        if column in (*_TIMES, "speed") and row["timing_valid"] is False and text != DASH
+        else text
+    )
 
 
 def _markdown(text: str) -> str:
