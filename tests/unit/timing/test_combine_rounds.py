@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from support.rounds import a_round, broken_cell, timed_cell
 
 from ssdbench.timing.combine_rounds import combine_rounds
+from support.rounds import a_round, broken_cell, timed_cell
 
 REFERENCE, CELL, THIRD = "tensorflow/fp32", "onnxruntime/int8", "opencv/fp32"
 NAMES = (REFERENCE, CELL, THIRD)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+
+from ssdbench.timing.speeds import relative_speeds, verdict
 from support.simulated_machine import (
     SimulatedCell,
     Slowdown,
@@ -19,8 +19,6 @@ from support.simulated_machine import (
     simulated_run,
     steady,
 )
-
-from ssdbench.timing.speeds import Speed, relative_speeds, times_as_long, verdict
 
 RUNS = 200
 # The reference, its equal, and one that is twice as fast.

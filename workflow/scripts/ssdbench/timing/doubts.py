@@ -38,8 +38,8 @@ def doubts(name: str, rounds: Sequence[Record], speed: Speed | None) -> list[str
             said.append(f"round {one['round']}: {', '.join(wrong)}")
     if speed is not None and speed.width > WIDEST:
         said.append(
-            f"the 95 % interval of the speed is {100 * speed.width:.0f} % wide, and more than {100 * WIDEST:.0f} % says "
-            "too little: time it again, with more rounds or beside less other work"
+            f"the 95 % interval of the speed is {100 * speed.width:.0f} % wide, and more than {100 * WIDEST:.0f} % "
+            "says too little: time it again, with more rounds or beside less other work"
         )
     return said
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -107,13 +107,13 @@ def time_table(
     Returns:
         {started, cores, cycles, seconds, groups, is_enough, workload_ms: [one a cycle], load, cells: {name: {status,
         reason, and of one that was timed import_ms, load_ms, first_call_ms, warmup_queries, peak_rss_mb, runtime,
-        facts and turns}}}. A cell that fails says why, and the others go on. If memory does not hold all sessions, cells
-        are timed in groups, each with the reference.
+        facts and turns}}}. A cell that fails says why, and the others go on. If memory does not hold all sessions,
+        cells are timed in groups, each with the reference.
     Raises:
         OverLimit: a cell went over its limits, and the job will be started again with more.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    found, waiting, shuffle = _Round(), list(cells), random.Random(plan.seed)
+    found, waiting, shuffle = _Round(), list(cells), random.Random(plan.seed)  # noqa: S311 - an order, not a secret
     before, spent = read_counters(), 0.0
     anchor: str | None = None
     while waiting:

@@ -42,8 +42,8 @@ def scatter(rows: Sequence[Row], series: Mapping[str, int], canvas: Canvas, axis
     """AP against speed or latency of one group's rows; None if no row has both.
 
     The axis across starts at zero; the AP axis does not, and spans at least 0.02. Error bars across are the interval of
-    the speed, or run from the lowest to the highest median of the rounds; upright ones are the interval of the change in
-    AP, set on the reference's AP and cut to 0 to 1. The Pareto line is that of the speeds in both.
+    the speed, or run from the lowest to the highest median of the rounds; upright ones are the interval of the change
+    in AP, set on the reference's AP and cut to 0 to 1. The Pareto line is that of the speeds in both.
 
     Returns:
         {width, height, font, plot, axis, x_ticks, y_ticks, x_most, marks, has_across, has_upright, line, front,

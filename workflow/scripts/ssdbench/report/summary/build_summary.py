@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.report.summary.environment import describe_environment, host_names, processors
 from ssdbench.report.summary.best_cell import best_cell, best_sentence
+from ssdbench.report.summary.environment import describe_environment, host_names, processors
 from ssdbench.report.summary.findings import findings
 from ssdbench.report.summary.provenance import provenance_marks
 from ssdbench.report.summary.published_rows import explain, match_published

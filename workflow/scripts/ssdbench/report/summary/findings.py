@@ -60,7 +60,7 @@ def _speed(label: str, row: Mapping[str, Any], reference: Mapping[str, Any] | No
     words = cell_name(row)
     words += ", the reference itself" if row["speed_verdict"] == "reference" else f", {speed_interval(row)}"
     if row["AP_share"] is not None:
-        words += f", with {_ap(row, "the reference's")}"
+        words += f", with {_ap(row)}"
     return _fact(label, factor(row["speed"]), unit, words + more)
 
 
@@ -79,6 +79,6 @@ def _among(timed: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
     )
 
 
-def _ap(row: Mapping[str, Any], whose: str = "its") -> str:
+def _ap(row: Mapping[str, Any]) -> str:
     verdict = f" (verdict: {row['verdict']})" if row["verdict"] else ""
-    return f"{share(row['AP_share'])} of {whose} AP{verdict}"
+    return f"{share(row['AP_share'])} of the reference's AP{verdict}"

@@ -46,8 +46,8 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
     """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
     all_columns = {
         "AP": "AP", "AP_change": "change (95 % interval)", "verdict": "verdict", "AP50": "AP50",
-        "speed": "speed (95 % interval)", "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "images/s",
-        "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
+        "speed": "speed (95 % interval)", "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms",
+        "throughput_ips": "images/s", "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
     }  # fmt: skip
     by_id = {row["id"]: row for row in summary["rows"]}
     lines = [f"# Results on {_markdown(summary['tag'])}", ""]
