@@ -73,13 +73,14 @@ def filters(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """What the cells can be chosen by: [{name, title, options: [{value, text}]}], only where there is a choice."""
     titles = {"framework": "Framework", "precision": "Precision", "verdict": "Verdict", "speed_verdict": "Speed"}
     titles |= {"status": "Status"}
+    empty = {"verdict": "no verdict", "speed_verdict": "not compared"}
     values = {name: list(dict.fromkeys(row[name] for row in rows)) for name in titles}
     return [
         {
             "name": name,
             "title": title,
             "options": [
-                {"value": value, "text": framework_name(value) if name == "framework" else value or "none"}
+                {"value": value, "text": framework_name(value) if name == "framework" else value or empty.get(name, "")}
                 for value in values[name]
             ],
         }
