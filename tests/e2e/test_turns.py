@@ -35,8 +35,8 @@ CELLS = {
 
 def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], confidence: float = 0.95) -> dict[str, Speed]:
     """The speeds that three rounds of these cells give, relative to the first; all from the samples of one run."""
-    images = read_image_list(project.path / "results/sample/images.json")
-    folder = project.path / images.folder
+    images = read_image_list(project.folder / "results/sample/images.json")
+    folder = project.folder / images.folder
     pixels = [(record, read_image(folder / record.file_name)) for record in images.images[:16]]
     cores = choose_cores(1)
     works = {
@@ -52,7 +52,7 @@ def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], confid
 
 
 def card(project: Project, precision: str, maker: str) -> Path:
-    folder = project.path / "resources/models/ssdlite_mobilenet_v2/artifacts/heads" / maker
+    folder = project.folder / "resources/models/ssdlite_mobilenet_v2/artifacts/heads" / maker
     (found,) = [one for one in folder.iterdir() if one.name.split("-")[0] == precision]
     return found / "card.json"
 
