@@ -53,8 +53,8 @@ def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], confid
 
 def card(project: Project, precision: str, maker: str) -> Path:
     folder = project.folder / "resources/models/ssdlite_mobilenet_v2/artifacts/heads" / maker
-    (found,) = [one for one in folder.iterdir() if one.name.split("-")[0] == precision]
-    return found / "card.json"
+    found = [one for one in folder.iterdir() if one.name == precision or one.name.startswith(f"{precision}-sample-")]
+    return max(found, key=lambda one: one.stat().st_mtime) / "card.json"
 
 
 def spin() -> None:

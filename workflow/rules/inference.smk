@@ -127,9 +127,7 @@ for table in tables(PLAN):
                 slots=1,
             params:
                 code=code("combine_rounds.py"),
-                cells=[
-                    timed_name(cell) for cell in timed_cells(PLAN, table, setting)
-                ],
+                cells=[timed_name(cell) for cell in timed_cells(PLAN, table, setting)],
                 reference="/".join(PLAN.config.reference),
                 is_compared=is_compared(PLAN, table),
                 interval_width=PLAN.config.timing.interval_width,

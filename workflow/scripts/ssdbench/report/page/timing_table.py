@@ -25,8 +25,8 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
     Returns:
         {setting, host, most, lines}. setting, host: what all cells share, or empty. most: the
         latency in ms at the right end of the drawn rounds. A line is {id, setting, host, stages, rounds, queries,
-        cycles, speeds, medians, drawn}: `stages` are {name: [(percentile, ms)]}, `speeds` those of the stages,
-        `medians` those of the rounds, in order; `drawn` is {p50, p90, p99, medians}, each a percentage of `most` or None.
+        cycles, speeds, medians, drawn}: `stages` are {name: [(percentile, ms)]}, `speeds` theirs, `medians` those of
+        the rounds, in order; `drawn` is {p50, p90, p99, medians}, each a percentage of `most` or None.
     """
     timed = [row for row in rows if details[row["id"]]["timing"].get("stages")]
     if not timed:
