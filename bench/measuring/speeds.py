@@ -1,4 +1,4 @@
-"""How far timings of the same cells lie apart: the medians in milliseconds, and the speeds relative to the reference."""
+"""How far timings of the same cells lie apart: the medians in ms, and the speeds relative to the reference."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from ssdbench.plan.command_line import ROOT, plan_of
 from ssdbench.report.words import cell_name
 
 BAR = 4.0  # per cent
+_KEPT = ("latency_p50_ms", "speed", "speed_low", "speed_high", "rounds", "cycles", "pace")
 
 
 def measure_speeds(config: Mapping[str, Any], times: int, folder: Path) -> Measurement:
     """Time the default matrix, with `config` merged into it, this often, each time all rounds anew."""
     configfile = folder / "bench.yaml"
     configfile.write_text(yaml.safe_dump({**config, "results_dir": "results_bench"}))
-    plan = plan_of([str(configfile)], [])
+    plan = plan_of([configfile], [])
     files = {cell_name(vars(cell)): plan.file(cell, "timing.json") for cell in plan.supported}
     runs = []
     for number in range(times):
@@ -31,18 +32,13 @@ def measure_speeds(config: Mapping[str, Any], times: int, folder: Path) -> Measu
         _time(list(files.values()), configfile)
         runs.append({name: read_json(ROOT / file) for name, file in files.items()})
     rows = [row for name in files if (row := _row(name, [run[name] for run in runs]))]
-    raw = {
-        name: [
-            {key: run[name].get(key) for key in ("latency_p50_ms", "speed", "speed_low", "speed_high")} for run in runs
-        ]
-        for name in files
-    }
+    raw = {name: [{key: run[name].get(key) for key in _KEPT} for run in runs] for name in files}
     return Measurement(
         "How far timings lie apart",
         f"{times} timings of the same cells, each with all its rounds in fresh processes. Stated is how far the largest "
         "speed relative to the reference lies above the smallest, and beside it the same of the medians in ms.",
         rows,
-        {"cells": raw, "machine": [run[name].get("machine") for run in runs for name in list(files)[:1]]},
+        {"cells": raw, "machine": [run[next(iter(files))].get("machine") for run in runs]},
     )
 
 
