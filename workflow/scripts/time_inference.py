@@ -56,7 +56,9 @@ def timed() -> steps.Record:
     for name in names:
         framework, precision = name.split("/")
         protocol = snakemake.wildcards.protocol
-        works[name] = cell_work(CARDS[name], framework, precision, protocol, NMS, preloaded, SETTING, cores)
+        works[name] = cell_work(
+            CARDS[name], framework, precision, protocol, NMS, preloaded, SETTING, cores, images.categories
+        )
     plan = RoundPlan(
         seconds=snakemake.params.seconds,
         width=width,

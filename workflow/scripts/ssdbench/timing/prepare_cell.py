@@ -10,6 +10,7 @@ from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.timing_setting import Setting
+from ssdbench.coco.categories import Category
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.images.pixels import resize_image
@@ -28,6 +29,7 @@ def cell_work(
     images: Images,
     setting: Setting,
     cores: tuple[int, ...],
+    categories: Sequence[Category] = (),
 ) -> CellWork:
     """What the process of one cell does at a setting; see `CellWork`. Nothing is read or imported yet."""
 
@@ -36,7 +38,7 @@ def cell_work(
         import_framework(framework)
         card, artifact = open_artifact(card_file)
         check_processor(card, int8_saturates(cpu_flags()))
-        how, decoding = protocol(protocol_name), head_decoding(card, nms)
+        how, decoding = protocol(protocol_name), head_decoding(card, nms, categories)
         size = how.input_size or card["input_size"]
         normalisation = Normalisation(**card["normalisation"])
 
