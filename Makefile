@@ -39,7 +39,7 @@ B ?=
 compare: .venv/run.stamp  ## set two result folders side by side: make compare A=results_a B=results_b
 	@$(BIN)/python workflow/scripts/compare_results.py "$(A)" "$(B)" $(ARGS)
 
-bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 20 min, nothing else running)
+bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 30 min, nothing else running)
 	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
 
 TESTS := $(BIN)/python -m pytest --durations=25 --durations-min=1

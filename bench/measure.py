@@ -12,6 +12,7 @@ from measuring.cells import Target, prepare
 from measuring.evaluation import measure_evaluation, write_case
 from measuring.growth import measure_growth
 from measuring.overhead import measure_overhead
+from measuring.speeds import measure_speeds
 from measuring.table import Measurement, page
 from ssdbench.errors import exit_code
 from ssdbench.files.writing import write_json, write_text
@@ -19,7 +20,7 @@ from ssdbench.machine.host import available_cores, host_facts, limit_pools
 
 QUICK_MATRIX = {"frameworks": ["tflite"], "precisions": ["fp32"], "timing": {"rounds": 1, "seconds": 0.1}}
 HERE = Path(__file__).resolve().parent
-PARTS = ("accuracy", "boxes", "evaluation", "overhead", "growth")
+PARTS = ("accuracy", "boxes", "evaluation", "overhead", "speeds", "growth")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -59,6 +60,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
             measured = measure_evaluation(case, rounds=1 if quick else 3)
         elif part == "overhead":
             measured = measure_overhead(QUICK_MATRIX if quick else {})
+        elif part == "speeds":
+            measured = measure_speeds(QUICK_MATRIX if quick else {}, 2 if quick else 5, folder)
         else:
             counts = [20, 40] if quick else [100, 1000, 5000]
             target = targets(["tflite int8"])[0]

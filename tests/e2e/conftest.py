@@ -14,7 +14,9 @@ from support.project import Project
 from support.shared_run import copy_of, shared_run
 
 # Short rounds: these tests look at what is measured and not at how long it takes.
-QUICK: dict[str, Any] = {"timing": {"rounds": 1, "seconds": 0.1, "patience": 1}}
+QUICK: dict[str, Any] = {"timing": {"rounds": 1, "seconds": 0.1}}
+
+
 LOCAL: dict[str, Any] = {**QUICK, "dataset": "local"}
 
 

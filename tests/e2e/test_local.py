@@ -118,7 +118,7 @@ def test_without_annotations_agreement_speed_and_pictures_are_left(
 def test_the_figures_and_tables_of_the_report_are_files_too(project: Project, measured: object) -> None:
     folder = project.folder / "results/local/report"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    for stem, suffixes in {"figures/accuracy_latency-g1": ("svg", "png"), "tables/results-g1": ("csv", "tex")}.items():
+    for stem, suffixes in {"figures/accuracy_speed-g1": ("svg", "png"), "tables/results-g1": ("csv", "tex")}.items():
         assert {f"{stem}.{suffix}" for suffix in suffixes} <= names
 
 

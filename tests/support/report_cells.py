@@ -75,8 +75,10 @@ def make_run(
             "load_ms": 120.0,
             "first_call_ms": 40.0,
             "peak_rss_mb": 210.5,
+            **speeds(11.0 / p50, f"{framework}/{precision}"),
             "timing_valid": True,
             "timing_reason": "",
+            "machine": ["Other work kept 0.40 cores busy."],
             "stages": {"decode": {"p50": 2.1, "p90": 2.5}, "preprocess": {"p50": 0.4, "p90": 0.5}},
             "per_round": [{"round": i + 1, "latency_p50_ms": p50 * part} for i, part in enumerate((1.2, 0.9, 1.0))],
             **ran,
@@ -90,6 +92,21 @@ def make_run(
         },
     }
     return {**run, **changes}
+
+
+def speeds(speed: float, name: str) -> dict[str, Any]:
+    """The columns of a cell that is this many times as fast as TensorFlow fp32."""
+    reference = "tensorflow/fp32"
+    if name == reference:
+        ones = dict.fromkeys(("speed", "speed_low", "speed_high"), 1.0)
+        return {**ones, "speed_verdict": "reference", "speed_reference": reference, "speeds": {}}
+    low, high = 0.98 * speed, 1.02 * speed
+    verdict = "faster" if low > 1 else "slower" if high < 1 else "alike"
+    network = {"speed": speed, "low": low, "high": high, "verdict": verdict}
+    return {
+        **{"speed": speed, "speed_low": low, "speed_high": high, "speed_verdict": verdict},
+        **{"speed_reference": reference, "speed_more_s": None, "speeds": {"network": network}},
+    }
 
 
 def make_comparison(difference: float, low: float, high: float, *, images: int = 130) -> dict[str, Any]:

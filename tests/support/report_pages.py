@@ -15,10 +15,9 @@ from ssdbench.catalog.published import load_published
 from ssdbench.diagnosis.tolerances import TOLERANCES
 from ssdbench.report.page.page import render_page
 from ssdbench.report.summary.build_summary import build_summary
-from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, unready
+from support.report_cells import KEPT, LOST, UNDECIDED, judged, make_context, make_picture, make_run, speeds, unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>"
-QUIET: dict[str, Any] = {"seconds": 5.0, "left_out_s": 0.0, "is_undisturbed": True, "disturbances": []}
 _RUNGS = ("pixels", "heads", "boxes", "ap")
 _COUNTS = {"images": 130, "confident_anchors": 900, "cell_boxes": 13000, "reference_boxes": 13000}
 
@@ -92,9 +91,7 @@ def with_rounds(run: dict[str, Any], *parts: float) -> dict[str, Any]:
             **{"decode": spread(2.1), "preprocess": spread(0.4), "network": spread(p50)},
             **{"postprocess": spread(0.9), "end_to_end": spread(p50 + 3.4)},
         },
-        "per_round": [
-            {"round": number, "latency_p50_ms": p50 * part, **QUIET} for number, part in enumerate(parts, start=1)
-        ],
+        "per_round": [{"round": number, "latency_p50_ms": p50 * part} for number, part in enumerate(parts, start=1)],
     }
     return run
 
@@ -107,7 +104,7 @@ def usual_cells() -> list[dict[str, Any]]:
     crowded = judged(KEPT, "onnxruntime", "fp16", p50=19.7, size=9_000_000)
     crowded["timing"] |= {
         "timing_valid": False,
-        "timing_reason": "round 2: undisturbed for only 2.0 of 5.0 s (9 queries), other work kept 1.20 cores busy",
+        "timing_reason": "round 2: 1.9 cores at work where 1 were asked for",
     }
     kept = {"parity": make_parity("fp32")}
     cells = [
@@ -123,10 +120,10 @@ def usual_cells() -> list[dict[str, Any]]:
         unready("unsupported", "no fp16 in this framework", "tensorflow", "fp16"),
         unready("failed", "the converter ran too long", "tensorflow", "int8"),
     ]
-    noise = {"disturbances": ["other work kept 1.20 cores busy for 3.0 s"]}
-    cells[5]["timing"]["per_round"][1] |= {**noise, "is_undisturbed": False}
-    cells[3]["timing"]["per_round"][0] |= {**noise, "left_out_s": 3.0}
-    cells[2]["timing"]["per_round"][0] |= {**noise, "left_out_s": 0.2}
+    for cell in cells[:-2]:
+        name = f"{cell['cell']['framework']}/{cell['cell']['precision']}"
+        cell["timing"] |= speeds(34.2 / cell["timing"]["latency_p50_ms"], name)
+    cells[3]["timing"] |= {"speed_low": 2.7, "speed_high": 2.9}
     return cells
 
 

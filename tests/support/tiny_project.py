@@ -20,7 +20,7 @@ CONFIG: dict[str, Any] = {
     "frameworks": ["tflite", "onnxruntime"],
     "precisions": ["fp32"],
     "reference": {"framework": "tflite"},
-    "timing": {"rounds": 1, "seconds": 0.1, "patience": 1},
+    "timing": {"rounds": 1, "seconds": 0.1},
     "verdict": {"replicates": 100},
     "local": {"images": "mine/images", "annotations": "mine/instances.json"},
 }

@@ -32,6 +32,15 @@ from ssdbench.plan.report_context import (
     run_context,
 )
 from ssdbench.plan.source_files import code_hash
+from ssdbench.plan.timing_tables import (
+    is_compared,
+    rounds,
+    settings_of,
+    table_of,
+    tables,
+    timed_cells,
+    timing_file,
+)
 from ssdbench.report.summary.terminal_table import terminal_table
 
 IN_CONDA = snakemake_parts.uses_conda(workflow)
@@ -177,9 +186,21 @@ def artifact_of_cell(wildcards):
     return PLAN.artifact(PLAN.cell(wildcards))
 
 
-def timed_artifact_of(wildcards):
-    """The folder of the artifact that a cell is timed with at a setting."""
-    return PLAN.artifact(PLAN.cell(wildcards), setting_of(wildcards).batch)
+def timed_cells_of(wildcards):
+    """The cells of a table that are timed at a setting, the reference first."""
+    return timed_cells(PLAN, table_of(wildcards), setting_of(wildcards))
+
+
+def timed_artifacts_of(wildcards):
+    """The folders of the artifacts that the cells of a table are timed with at a setting, in their order."""
+    batch = setting_of(wildcards).batch
+    return [PLAN.artifact(cell, batch) for cell in timed_cells_of(wildcards)]
+
+
+def earlier_rounds_of(wildcards):
+    """The rounds before one: together with them, it may know enough."""
+    files = rounds(PLAN, table_of(wildcards), setting_of(wildcards))
+    return files[: int(wildcards.round) - 1]
 
 
 def metrics_of(wildcards):
@@ -325,6 +346,31 @@ def code_hashes(wildcards):
     return {
         step: {name: code_with(script, name) for name in names}
         for step, script in steps.items()
+    }
+
+
+def timed_name(cell):
+    """The name of a cell within its table, as rounds have it."""
+    return f"{cell.framework}/{cell.precision}"
+
+
+def names_of_timed_cells(wildcards):
+    """The names of the cells of a round, the reference first."""
+    return [timed_name(cell) for cell in timed_cells_of(wildcards)]
+
+
+def code_of_timing(wildcards):
+    """The code of a round, by framework."""
+    names = sorted({cell.framework for cell in timed_cells_of(wildcards)})
+    return {name: code_with("time_inference.py", name) for name in names}
+
+
+def versions_of_timing(wildcards):
+    """Versions of the packages that run the cells of a round, by framework: others measure them anew."""
+    names = sorted({cell.framework for cell in timed_cells_of(wildcards)})
+    return {
+        name: {} if IN_CONDA else package_versions(frameworks()[name].packages)
+        for name in names
     }
 
 
@@ -492,8 +538,8 @@ def logs_of(cell):
         "parts": "evaluate_parts",
         "parity": "compare_with_reference",
         "diagnosis": "diagnose_cell",
-        "timing": "combine_rounds",
     }
+    table = {"tag": cell.dataset, "model": cell.model, "protocol": cell.protocol}
     return {
         "source": fill(paths.FETCH_LOG, model=cell.model),
         "images": fill(
@@ -506,6 +552,9 @@ def logs_of(cell):
             **converting,
         ),
         "detect": detecting_log_of(cell),
+        "timing": fill(
+            PATHS.table_log("combine_rounds-{setting}"), **table, setting=SETTING
+        ),
         **{part: fill(PATHS.cell_log(step), cell) for part, step in steps.items()},
     }
 
@@ -522,9 +571,15 @@ def detecting_log_of(cell):
 
 def rounds_of(cell):
     """The rounds of a cell's timing, each with its log."""
+    words = {
+        "tag": cell.dataset,
+        "model": cell.model,
+        "protocol": cell.protocol,
+        "setting": SETTING,
+    }
     return {
-        fill(PATHS.round, cell, setting=SETTING, round=number): fill(
-            PATHS.round_log, cell, setting=SETTING, round=number
+        fill(PATHS.round, **words, round=number): fill(
+            PATHS.round_log, **words, round=number
         )
         for number in range(1, PLAN.config.timing.rounds + 1)
     }
@@ -583,19 +638,35 @@ def cores_of_timing(wildcards):
 
 
 def memory_of_timing(wildcards, attempt):
-    """The memory of a timing, in MB."""
-    setting = setting_of(wildcards)
-    return (2800 + 200 * setting.batch * setting.streams) * attempt
+    """The memory of a timing, in MB: for the largest cell, and for the sessions of the others. Measured with the eleven
+    cells of the default run: 2.4 GB."""
+    setting, cells = setting_of(wildcards), len(timed_cells_of(wildcards))
+    of_one = 200 * setting.batch * setting.streams
+    return (2800 + of_one + (cells - 1) * (300 + of_one)) * attempt
 
 
 def minutes_of_timing(wildcards, attempt):
     """The longest that a round may take, in minutes."""
-    return (30 + int(PLAN.config.timing.seconds) // 5) * attempt
+    cells = len(timed_cells_of(wildcards))
+    return (30 + cells + int(PLAN.config.timing.seconds * cells) // 20) * attempt
 
 
 def rounds_in_turn(wildcards):
-    """The priority of a round: all cells and settings in turn within a round."""
+    """The priority of a round: all tables and settings in turn within a round."""
     return 100 - int(wildcards.round)
+
+
+def timing_output(cell, setting):
+    """What the rounds of a setting say of a cell: a file that Snakemake's own report shows if it is the default's."""
+    file = timing_file(PLAN, cell, setting)
+    if setting.name != SETTING:
+        return file
+    return report(
+        file,
+        caption="../report/timing.rst",
+        category="Timing",
+        labels={word: fill(label, cell) for word, label in CELL_LABELS.items()},
+    )
 
 
 # Words that Snakemake's own report shows beside a file.

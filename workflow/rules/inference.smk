@@ -72,7 +72,8 @@ rule merge_shards:
 
 rule time_inference:
     input:
-        artifact=timed_artifact_of,
+        artifacts=timed_artifacts_of,
+        earlier=earlier_rounds_of,
         images=PATHS.image_list,
         folder=made_images_of,
     output:
@@ -90,61 +91,45 @@ rule time_inference:
         mem_mb=memory_of_timing,
         runtime=minutes_of_timing,
     params:
-        nms=nms_of,
-        code=code_with_runtime("time_inference.py"),
-        versions=runtime_versions,
+        cells=names_of_timed_cells,
+        code=code_of_timing,
+        versions=versions_of_timing,
         seconds=PLAN.config.timing.seconds,
-        patience=PLAN.config.timing.patience,
+        interval_width=PLAN.config.timing.interval_width,
     script:
         "../scripts/time_inference.py"
 
 
-rule combine_rounds:
-    input:
-        rounds=expand(
-            PATHS.round,
-            round=range(1, PLAN.config.timing.rounds + 1),
-            setting=SETTING,
-            allow_missing=True,
-        ),
-    output:
-        timing=report(
-            PATHS.of_cell("timing.json"),
-            caption="../report/timing.rst",
-            category="Timing",
-            labels=CELL_LABELS,
-        ),
-    log:
-        PATHS.cell_log("combine_rounds"),
-    localrule: True
-    conda:
-        ENVIRONMENT
-    resources:
-        slots=1,
-    params:
-        code=code("combine_rounds.py"),
-    script:
-        "../scripts/combine_rounds.py"
+# One rule for each table and setting, because only these know the cells that they write.
+for table in tables(PLAN):
+    for setting in settings_of(PLAN, table):
 
-
-rule combine_setting:
-    input:
-        rounds=expand(
-            PATHS.round,
-            round=range(1, PLAN.config.timing.rounds + 1),
-            allow_missing=True,
-        ),
-    output:
-        timing=PATHS.setting_timing,
-    log:
-        PATHS.cell_log("combine_setting-{setting}"),
-    wildcard_constraints:
-        setting=one_of(set(SETTINGS) - {SETTING}),
-    conda:
-        ENVIRONMENT
-    resources:
-        slots=1,
-    params:
-        code=code("combine_rounds.py"),
-    script:
-        "../scripts/combine_rounds.py"
+        rule:
+            name:
+                f"combine_rounds-{table.tag}-{table.model}-{table.protocol}-{setting.name}"
+            input:
+                rounds=rounds(PLAN, table, setting),
+            output:
+                [
+                    timing_output(cell, setting)
+                    for cell in timed_cells(PLAN, table, setting)
+                ],
+            log:
+                fill(
+                    PATHS.table_log("combine_rounds-{setting}"),
+                    **vars(table),
+                    setting=setting.name,
+                ),
+            localrule: True
+            conda:
+                ENVIRONMENT
+            resources:
+                slots=1,
+            params:
+                code=code("combine_rounds.py"),
+                cells=[timed_name(cell) for cell in timed_cells(PLAN, table, setting)],
+                reference="/".join(PLAN.config.reference),
+                is_compared=is_compared(PLAN, table),
+                interval_width=PLAN.config.timing.interval_width,
+            script:
+                "../scripts/combine_rounds.py"

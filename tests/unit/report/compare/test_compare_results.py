@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ssdbench.evaluation.bootstrap import Draws
 from ssdbench.evaluation.bootstrap import compare as compare_draws
 from ssdbench.report.compare.compare_page import describe_comparison, render_comparison
-from ssdbench.report.compare.compare_results import compare_ap, compare_latency, compare_results
+from ssdbench.report.compare.compare_results import compare_ap, compare_results, compare_speed
 from ssdbench.report.compare.results_folder import Measured
 from ssdbench.report.words import CELL_WORDS
-from support.compared_cells import CPU_ID, altered, make_cell, make_draws, timed
+from support.compared_cells import CPU_ID, altered, make_cell, make_draws
 from support.report_cells import unready
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>\x1b[2J"
@@ -129,66 +129,72 @@ def test_a_cell_that_failed_on_one_side_has_no_verdict_but_its_status() -> None:
     failed = Measured(unready("failed", "out of memory", "tensorflow", "fp32"), make_cell().images)
     comparison = compare_results(cells(make_cell()), cells(failed))
     (pair,) = comparison.pairs
-    assert (pair.ap.kind, pair.latency.kind) == ("not measured", "not measured")
+    assert (pair.ap.kind, pair.speed.kind) == ("not measured", "not measured")
     assert "1 status changed." in comparison.verdict
     text = text_of(cells(make_cell()), cells(failed))
     assert "TensorFlow fp32 was ok in A and is failed (out of memory) in B." in text
 
 
-# Latency
+# Speed
 
 
-@given(st.floats(1, 100), st.floats(0.5, 2), st.floats(0, 0.3))
-def test_latency_moved_where_medians_are_far_apart_and_rounds_do_not_overlap(
-    p50: float, factor: float, spread: float
+@given(st.floats(0.1, 10), st.floats(0.9, 1.1), st.floats(0.001, 0.1), st.floats(0.001, 0.1))
+def test_speed_moved_where_the_interval_of_the_ratio_leaves_out_one(
+    speed: float, ratio: float, reach_a: float, reach_b: float
 ) -> None:
-    a, b = make_cell(), make_cell()
-    a = replace(a, run=timed(dict(a.run), p50, spread))
-    b = replace(b, run=timed(dict(b.run), factor * p50, spread))
-    low, high = sorted([p50, factor * p50])
-    is_moved = high * (1 - spread) > low * (1 + spread) and high - low > 0.05 * high
-    assert compare_latency(a, b).kind == compare_latency(b, a).kind == ("moved" if is_moved else "within noise")
+    a, b = (
+        altered(make_cell(framework="tflite"), "timing", **around(*of))
+        for of in ((speed, reach_a), (ratio * speed, reach_b))
+    )
+    assume(abs(abs(np.log(ratio)) - np.hypot(reach_a, reach_b)) > 1e-9)
+    is_moved = abs(np.log(ratio)) > np.hypot(reach_a, reach_b)
+    assert compare_speed(a, b).kind == compare_speed(b, a).kind == ("moved" if is_moved else "within noise")
+
+
+def around(speed: float, reach: float) -> dict[str, float]:
+    """A speed whose interval reaches this far in logarithms."""
+    return {"speed": speed, "speed_low": speed * float(np.exp(-reach)), "speed_high": speed * float(np.exp(reach))}
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         (
-            {"timing_valid": False, "timing_reason": "round 2: 0.6 cores of others at work"},
-            "the timing in B is not valid: round 2: 0.6 cores of others at work",
+            {"timing_valid": False, "timing_reason": "round 2: 1 thread at work where 2 were asked for"},
+            "the timing in B is not valid: round 2: 1 thread at work where 2 were asked for",
         ),
         ({"timing_valid": None}, "the timing in B is not valid: no reason was recorded"),
         (
             {"setting": "b1-t2-s1"},
             "other setting: batch 1 with 1 thread and 1 stream in A, batch 1 with 2 threads and 1 stream in B",
         ),
-        ({"host": {"cpu": "Other CPU"}}, "other processor: Example CPU (cpu family 25 model 1 stepping 1) in A, Other"),
-        ({"host": {"cpu": "Example CPU", "cpu_id": "cpu family 26"}}, "other processor: Example CPU (cpu family 25"),
-        ({"host": {}}, "timed in B on a processor that was not recorded"),
-        ({"host": [{"cpu": "X"}, {"cpu": "Y"}]}, "timed in B on several processors: X and Y"),
-        ({"rounds": 1}, "timed in B without several rounds, which would show its noise"),
-        ({"latency_p50_low_ms": None}, "timed in B without several rounds, which would show its noise"),
+        ({"speed_reference": "tflite/fp32"}, "relative to tensorflow/fp32 in A, to tflite/fp32 in B"),
     ],
     ids=lambda value: "" if isinstance(value, str) else ",".join(value),
 )
-def test_a_latency_that_does_not_compare_says_why(changes: dict[str, Any], why: str) -> None:
-    found = compare_latency(make_cell(), altered(make_cell(), "timing", **changes))
+def test_a_speed_that_does_not_compare_says_why(changes: dict[str, Any], why: str) -> None:
+    found = compare_speed(make_cell(framework="tflite"), altered(make_cell(framework="tflite"), "timing", **changes))
     assert found.kind == "not comparable"
-    assert found.why.startswith(f"is not comparable: {why}")
+    assert found.why == f"is not comparable: {why}"
 
 
-@pytest.mark.parametrize(("pace", "kind"), [(4.1, "within noise"), (5.0, "not comparable"), (3.2, "not comparable")])
-def test_latencies_of_a_machine_at_another_pace_do_not_compare(pace: float, kind: str) -> None:
-    a, b = (altered(make_cell(), "timing", reference_ms=ms) for ms in (4.0, pace))
-    found = compare_latency(a, b)
-    assert found.kind == kind
-    assert ("the reference workload took 4 ms in A" in found.why) is (kind == "not comparable")
+def test_results_of_a_version_without_turns_are_refused_in_one_sentence() -> None:
+    old = make_cell(framework="tflite")
+    timing = {key: value for key, value in old.run["timing"].items() if not key.startswith("speed")}
+    old = replace(old, run={**old.run, "timing": timing})
+    found = compare_speed(old, make_cell(framework="tflite"))
+    assert found.why == "is not comparable: A was timed by a version in which cells did not take turns. Run it again"
+    assert "Speed: 1 cell does not compare." in text_of(cells(old), cells(make_cell(framework="tflite")))
+
+
+def test_the_reference_itself_has_no_speed_to_compare() -> None:
+    assert compare_speed(make_cell(), make_cell()).kind == "reference"
 
 
 def test_another_microcode_is_the_same_processor_but_is_told() -> None:
     host = {"cpu": "Example CPU", "cpu_id": CPU_ID.replace("0x1", "0x2"), "governor": "performance"}
     b = altered(make_cell(), "timing", host=host)
-    assert compare_latency(make_cell(), b).kind == "within noise"
+    assert compare_speed(make_cell(), b).kind == "reference"
     assert facts_of(make_cell(), b) == {"Machine that timed: cpu_id": (CPU_ID, host["cpu_id"])}
 
 
@@ -200,7 +206,7 @@ def test_identical_folders_differ_in_nothing() -> None:
     comparison = compare_results(both, both)
     assert comparison.verdict == [
         "AP: nothing moved beyond noise, 2 cells have identical detections.",
-        "Latency: nothing moved beyond noise, 2 cells did within it.",
+        "Speed: nothing moved beyond noise, 1 cell did within it, 1 is the reference.",
     ]
     assert not comparison.differences and not comparison.only_a and not comparison.only_b
     assert "Nothing else that was recorded differs." in text_of(both, both)
@@ -308,13 +314,13 @@ def test_the_page_loads_nothing_and_its_tables_can_be_read_aloud() -> None:
 
 
 def test_a_moved_figure_says_in_which_direction() -> None:
-    faster = timed(dict(make_cell(0.28).run), 5.0)
-    b = cells(replace(make_cell(0.28), run=faster))
-    page = page_of(cells(make_cell(0.30)), b)
+    a = cells(make_cell(0.30, framework="tflite", p50=10.0))
+    b = cells(make_cell(0.28, framework="tflite", p50=5.0))
+    page = page_of(a, b)
     assert "<b>moved, lower</b>" in page and "<b>moved, faster</b>" in page
-    assert "moved, lower" in text_of(cells(make_cell(0.30)), b)
+    assert "moved, lower" in text_of(a, b)
 
 
-def test_a_latency_that_is_not_valid_is_struck_through() -> None:
+def test_a_speed_that_is_not_valid_is_struck_through() -> None:
     page = page_of(cells(make_cell()), cells(altered(make_cell(), "timing", timing_valid=False)))
-    assert page.count("<s>10.0</s>") == 1
+    assert page.count("<s>1.00</s>") == 1

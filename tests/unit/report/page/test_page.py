@@ -135,15 +135,15 @@ def test_missing_numbers_are_dashes_with_the_reason() -> None:
     row = re.search(r"<tr class=\"failed\".*?</tr>", page, re.DOTALL)
     assert row is not None
     cells = re.findall(r"<td class=\"number[^>]*>(.*?)</td>", row[0], re.DOTALL)
-    assert len(cells) == 8
+    assert len(cells) == 9
     assert all('title="failed: the converter ran too long">–<' in cell for cell in cells)
     assert "data-value" not in row[0]
 
 
 def test_reasons_and_logs_can_be_read_without_a_mouse() -> None:
-    notes = re.findall(r'<ul class="notes">(.*?)</ul>', page_of(matrix()), re.DOTALL)[0]
+    notes, folded = re.findall(r'<ul class="notes">(.*?)</ul>', page_of(matrix()), re.DOTALL)[:2]
     assert "TFLite int8 failed: the converter ran too long. Log: logs/convert.log" in notes
-    assert "TensorFlow fp16 is unsupported: no fp16 in this framework." in notes
+    assert "TensorFlow fp16 is unsupported: no fp16 in this framework." in folded
     assert "The timing of ONNX Runtime fp16 is not valid: round 2: 1.9 cores at work where 1 were asked for." in notes
 
 
@@ -194,9 +194,13 @@ def test_troubles_come_before_other_notes() -> None:
     lost = judged(LOST, "tflite", "int8", expected=make_expected(0.2714), diagnosis=make_diagnosis("BGR"))
     lost["detect"]["host"] = {"hostname": "elsewhere"}
     runs = [make_run(expected=make_expected(0.3016)), make_run("onnxruntime"), lost]
-    (notes,) = re.findall(r'<ul class="notes">(.*?)</ul>', section(page_of(runs), "results"), re.DOTALL)[:1]
-    lines = re.findall(r"<li(.*?)>(.*?)</li>", notes)
+    results = section(page_of(runs), "results")
+    troubles, folded = re.findall(r'<ul class="notes">(.*?)</ul>', results, re.DOTALL)[:2]
+    lines = re.findall(r"<li(.*?)>(.*?)</li>", troubles + folded)
     assert [line for line in lines if "trouble" in line[0]] == lines[: len(lines) - 2]
+    assert re.findall(r"<details>\s*<summary>(.*?)</summary>\s*<ul", results) == [
+        "2 notes: the AP that was expected and what losses look like"
+    ]
     texts = [unescape(text) for _, text in lines]
     assert (
         "TFLite int8: AP 0.302 is expected (the makers of the model), and 0.271 was measured: outside the tolerance "
@@ -265,25 +269,29 @@ def test_a_filter_offers_only_what_tells_cells_apart() -> None:
         return {name: re.findall(r"checked>(.*?)<", one) for name, one in zip(names, fieldsets, strict=True)}
 
     assert offered([make_run()]) == {}
-    assert offered([make_run(), make_run("tflite")]) == {"Framework": ["TensorFlow", "TFLite"]}
+    assert offered([make_run(), make_run("tflite")]) == {
+        "Framework": ["TensorFlow", "TFLite"],
+        "Speed": ["reference", "alike"],
+    }
     assert offered(usual_cells()) == {
         "Framework": ["TensorFlow", "TFLite", "ONNX Runtime"],
         "Precision": ["fp32", "fp16", "int8"],
         "Verdict": ["no verdict", "kept", "undecided", "lost"],
+        "Speed": ["reference", "faster", "not compared"],
         "Status": ["ok", "unsupported", "failed"],
     }
 
 
 def test_the_figure_says_why_it_has_no_line() -> None:
-    why = "The latencies were measured on different processors and do not compare"
-    moved = make_run("tflite")
-    moved["timing"]["host"] = {"cpu": "Other CPU"}
-    assert why in section(page_of([make_run(), moved]), "speed")
     spoilt = [make_run(), make_run("tflite")]
     for run in spoilt:
         run["timing"] |= {"timing_valid": False, "timing_reason": "other work"}
     speed = section(page_of(spoilt), "speed")
-    assert why not in speed and "has a timing that is not valid" in speed and 'class="front"' not in speed
+    assert (
+        "No timing is valid, so there is no line" in speed
+        and "has a timing that is not valid" in speed
+        and 'class="front"' not in speed
+    )
 
 
 def test_only_the_sample_has_the_banner() -> None:
@@ -326,7 +334,7 @@ def test_cells_that_ran_on_different_machines_are_told_apart() -> None:
     moved = make_run("tflite")
     moved["timing"]["host"] = {"cpu": "Other CPU", "cores": 8}
     page = page_of([make_run(), moved])
-    assert f"on 2 different processors, whose latencies do not compare: {HOST['cpu']} and Other CPU." in page
+    assert f"on 2 different processors, whose milliseconds do not compare: {HOST['cpu']} and Other CPU." in page
     assert re.search(r'<div>Other CPU \(<span class="soft">TFLite fp32</span>\)</div>', page)
     assert "Machine that detected, where it differs" in page
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssdbench.report.page.label_placement import Canvas
-from ssdbench.report.page.svg_figures import scatter
+from ssdbench.report.page.svg_figures import LATENCY, SPEED, Axis, scatter
 from ssdbench.report.summary.build_summary import build_summary
 from ssdbench.report.summary.pareto import pareto, series_of
 from support.report_cells import FP32, LOST, judged, make_context, make_run
@@ -17,9 +17,8 @@ ROWS = st.lists(
         {
             # Few values, so that equal ones are common.
             "AP": st.none() | st.integers(0, 8).map(lambda n: n / 8),
-            "latency_p50_ms": st.none() | st.integers(1, 8).map(float),
+            "speed": st.none() | st.integers(1, 8).map(float),
             "timing_valid": st.sampled_from([True, True, False, None]),
-            "timed_on": st.just(["CPU"]),
         }
     ),
     max_size=12,
@@ -27,13 +26,13 @@ ROWS = st.lists(
 
 
 def takes_part(row: dict[str, Any]) -> bool:
-    return row["AP"] is not None and row["latency_p50_ms"] is not None and row["timing_valid"] is not False
+    return row["AP"] is not None and row["speed"] is not None and row["timing_valid"] is not False
 
 
 def dominates(row: dict[str, Any], other: dict[str, Any]) -> bool:
     """At least as good in both and better in one."""
-    ap, ms = row["AP"] - other["AP"], other["latency_p50_ms"] - row["latency_p50_ms"]
-    return ap >= 0 and ms >= 0 and (ap > 0 or ms > 0)
+    ap, speed = row["AP"] - other["AP"], row["speed"] - other["speed"]
+    return ap >= 0 and speed >= 0 and (ap > 0 or speed > 0)
 
 
 @given(ROWS)
@@ -44,25 +43,17 @@ def test_no_row_of_the_pareto_line_is_dominated(rows: list[dict[str, Any]]) -> N
 @given(ROWS)
 def test_every_other_valid_row_is_dominated_by_one_of_the_line_or_equal_to_it(rows: list[dict[str, Any]]) -> None:
     front = pareto(rows)
-    on_line = {(best["AP"], best["latency_p50_ms"]) for best in front}
+    on_line = {(best["AP"], best["speed"]) for best in front}
     for row in filter(takes_part, rows):
-        assert any(dominates(best, row) for best in front) or (row["AP"], row["latency_p50_ms"]) in on_line
+        assert any(dominates(best, row) for best in front) or (row["AP"], row["speed"]) in on_line
 
 
 @given(ROWS)
-def test_the_line_rises_with_latency_and_holds_valid_rows_alone(rows: list[dict[str, Any]]) -> None:
+def test_the_line_rises_as_speed_falls_and_holds_valid_rows_alone(rows: list[dict[str, Any]]) -> None:
     front = pareto(rows)
     assert all(takes_part(row) for row in front)
-    places = [(row["latency_p50_ms"], row["AP"]) for row in front]
+    places = [(-row["speed"], row["AP"]) for row in front]
     assert places == sorted(set(places)) and [ap for _, ap in places] == sorted({ap for _, ap in places})
-
-
-def test_there_is_no_line_across_processors() -> None:
-    row = {"AP": 0.3, "latency_p50_ms": 9.0, "timing_valid": True, "timed_on": ["A"]}
-    other = {**row, "AP": 0.2, "latency_p50_ms": 5.0}
-    assert pareto([row, other]) == [other, row]
-    assert pareto([row, {**other, "timed_on": ["B"]}]) == []
-    assert pareto([{**row, "timed_on": ["A", "B"]}]) == []
 
 
 def rows_of(points: list[tuple[float, float]]) -> list[dict[str, Any]]:
@@ -75,7 +66,7 @@ def rows_of(points: list[tuple[float, float]]) -> list[dict[str, Any]]:
 def test_marks_lie_where_their_numbers_say() -> None:
     canvas = Canvas(700, 400)
     rows = rows_of([(10.0, 0.30), (20.0, 0.30), (10.0, 0.25)])
-    figure = scatter(rows, series_of(rows), canvas)
+    figure = scatter(rows, series_of(rows), canvas, LATENCY)
     assert figure is not None
     first, right, below = figure["marks"]
     assert right["y"] == first["y"] and below["x"] == first["x"]
@@ -85,9 +76,9 @@ def test_marks_lie_where_their_numbers_say() -> None:
     assert figure["x_ticks"][0] == {"at": origin, "text": "0"}
 
 
-def drawn(*runs: dict[str, Any]) -> dict[str, Any]:
+def drawn(*runs: dict[str, Any], axis: Axis = SPEED) -> dict[str, Any]:
     rows = build_summary(list(runs), make_context())["rows"]
-    figure = scatter(rows, series_of(rows), Canvas(700, 400))
+    figure = scatter(rows, series_of(rows), Canvas(700, 400), axis)
     assert figure is not None
     return figure
 
@@ -95,7 +86,7 @@ def drawn(*runs: dict[str, Any]) -> dict[str, Any]:
 def test_error_bars_span_the_rounds_and_the_interval_around_the_reference() -> None:
     cell = judged(LOST, "tflite", "int8", p50=20.0)
     cell["timing"] |= {"latency_p50_low_ms": 18.0, "latency_p50_high_ms": 24.0}
-    figure = drawn(make_run(p50=30.0), cell)
+    figure = drawn(make_run(p50=30.0), cell, axis=LATENCY)
     reference, mark = figure["marks"]
     assert reference["across"] is None and reference["upright"] is None
     left, right = mark["across"]
@@ -121,25 +112,30 @@ def test_the_line_steps_from_the_fastest_to_the_most_accurate_and_on_to_the_edge
     invalid["timing"]["timing_valid"] = False
     figure = drawn(make_run("a", p50=10.0, scores=(0.2, *FP32[1:])), make_run("b", p50=30.0), beaten, invalid)
     fast, good, _, hollow = figure["marks"]
-    right = figure["plot"]["right"]
-    assert figure["line"] == f"M{fast['x']} {fast['y']}H{good['x']}V{good['y']}H{right}"
+    left = figure["plot"]["left"]
+    assert figure["line"] == f"M{fast['x']} {fast['y']}H{good['x']}V{good['y']}H{left}"
     assert figure["front"] == ["a fp32", "b fp32"]
-    assert not hollow["is_valid"] and hollow["compared"] is None and good["compared"] == {"AP": FP32[0], "ms": 30.0}
+    assert (
+        not hollow["is_valid"]
+        and hollow["compared"] is None
+        and good["compared"] == {"AP": FP32[0], "speed": pytest.approx(11 / 30)}
+    )
     assert figure["description"].endswith("On the Pareto line: a fp32 and b fp32.")
 
 
-def test_nothing_is_compared_in_a_figure_across_processors() -> None:
-    moved = make_run("tflite")
-    moved["timing"]["host"] = {"cpu": "Other CPU"}
-    figure = drawn(make_run(), moved)
-    assert (figure["line"], figure["front"]) == ("", [])
-    assert [mark["compared"] for mark in figure["marks"]] == [None, None]
+def test_the_bar_across_a_speed_is_its_interval_and_the_reference_has_none() -> None:
+    figure = drawn(make_run(p50=11.0), make_run("tflite", p50=5.5))
+    reference, mark = figure["marks"]
+    assert reference["across"] is None
+    per_speed = (mark["x"] - figure["plot"]["left"]) / 2
+    assert [(x - figure["plot"]["left"]) / per_speed for x in mark["across"]] == pytest.approx([1.96, 2.04], abs=2e-3)
+    assert "TFLite fp32: AP 0.302, 2.00 times as fast (1.96 to 2.04)." in figure["description"]
 
 
 def test_labels_stay_inside_and_apart_where_marks_coincide() -> None:
     canvas = Canvas(700, 400)
     rows = rows_of([(11.0, 0.3016), (11.2, 0.3016), (11.4, 0.3015), (11.3, 0.3017), (34.0, 0.3016), (6.0, 0.29)])
-    figure = scatter(rows, series_of(rows), canvas)
+    figure = scatter(rows, series_of(rows), canvas, LATENCY)
     assert figure is not None
     boxes = []
     for mark in figure["marks"]:
@@ -162,4 +158,5 @@ def test_labels_stay_inside_and_apart_where_marks_coincide() -> None:
 def test_no_figure_without_a_latency() -> None:
     run = make_run(timing={"status": "failed", "reason": "killed", "log": ""})
     rows = build_summary([run], make_context())["rows"]
-    assert scatter(rows, series_of(rows), Canvas(700, 400)) is None
+    assert scatter(rows, series_of(rows), Canvas(700, 400), SPEED) is None
+    assert scatter(rows, series_of(rows), Canvas(700, 400), LATENCY) is None

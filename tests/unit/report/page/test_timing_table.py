@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from support.report_cells import make_run
-from support.report_pages import PAGES, page_of, section, text_of, with_rounds
+from support.report_pages import page_of, section, text_of, with_rounds
 
 
 def test_the_spread_of_the_rounds_stands_beside_the_median() -> None:
@@ -39,20 +39,18 @@ def test_settings_that_differ_stand_beside_their_cells() -> None:
     assert "batch 1" not in stages[: stages.index("<thead>")]
 
 
-def test_a_disturbed_round_says_how_much_was_left_out_and_why() -> None:
-    timing = section(PAGES["usual"](), "timing")
-    assert "TFLite int8, round 1: 3.0 of 8.0 s were left out; other work kept 1.20 cores busy for 3.0 s." in timing
-    assert (
-        "ONNX Runtime fp16, round 2: too little was undisturbed, so nothing is left out; other work kept 1.20 cores "
-        "busy for 3.0 s."
-    ) in timing
-    assert len(re.findall(r"round \d: ", re.findall(r'<ul class="notes">.*?</ul>', timing, re.DOTALL)[-1])) == 2
+def test_what_the_machine_did_is_said_once_for_the_table() -> None:
+    runs = [make_run(), make_run("tflite")]
+    timing = section(page_of(runs), "timing")
+    assert timing.count("Other work kept 0.40 cores busy.") == 1
+    for run in runs:
+        run["timing"]["machine"] = []
+    assert "The machine was quiet meanwhile." in section(page_of(runs), "timing")
 
 
-def test_the_share_of_time_left_out_stands_beside_the_queries() -> None:
-    run = with_rounds(make_run(p50=10.0), 1.0, 1.0)
-    run["timing"]["per_round"][1]["left_out_s"] = 2.5
-    assert '<td class="number" data-value="0.2">20 %</td>' in page_of([run])
+def test_each_stage_states_its_speed() -> None:
+    timing = section(page_of([with_rounds(make_run(), 1.0), with_rounds(make_run("tflite", p50=5.5), 1.0)]), "timing")
+    assert "speed 2.00 1.96 to 2.04" in " ".join(text_of(timing).replace("speed", " speed ").split())
 
 
 def test_rounds_are_drawn_on_one_scale() -> None:

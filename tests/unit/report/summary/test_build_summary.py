@@ -16,6 +16,7 @@ PROMISED = [
     "model", "protocol", "framework", "precision", "status", "reason", "images",
     "AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge", "AR1", "AR10", "AR100",
     "ARsmall", "ARmedium", "ARlarge",
+    "speed", "speed_low", "speed_high", "speed_verdict", "speed_reference",
     "latency_p50_ms", "latency_p90_ms", "throughput_ips", "timing_valid", "timing_reason",
     "model_mb", "peak_rss_mb",
 ]  # fmt: skip
@@ -131,11 +132,28 @@ def test_frameworks_that_agree_at_fp32_are_said_to() -> None:
     assert facts["Frameworks apart"] == "0.0002"
 
 
-def test_no_cell_is_the_fastest_where_processors_differ() -> None:
-    moved = make_run("tflite", p50=2.0)
-    moved["timing"]["host"] = {"cpu": "Other CPU"}
-    facts = build_summary([make_run(), moved], make_context())["groups"][0]["findings"]
-    assert "Fastest" not in {fact["label"] for fact in facts}
+def test_the_best_cell_is_the_fastest_that_keeps_the_share_of_ap_and_stands_in_a_sentence() -> None:
+    lossy = make_run("tflite", "int8", p50=4.0, scores=(0.9 * FP32[0], *FP32[1:]))
+    runs = [make_run(), lossy, make_run("onnxruntime", p50=5.5)]
+    (group,) = build_summary(runs, make_context(share=0.99))["groups"]
+    assert group["best"] == "local/ssdlite_mobilenet_v2/heads/onnxruntime/fp32"
+    assert group["best_sentence"] == (
+        "Take ONNX Runtime fp32: 2.00 times as fast as TensorFlow fp32 (95\N{NO-BREAK SPACE}% interval 1.96 to 2.04), "
+        "with 100.0\N{NO-BREAK SPACE}% of its AP (0.302)."
+    )
+    (alone,) = build_summary([make_run(), lossy], make_context(share=0.99))["groups"]
+    assert alone["best_sentence"] == (
+        "Take TensorFlow fp32: no other cell that keeps 99.0\N{NO-BREAK SPACE}% of its AP was faster."
+    )
+    lossy["timing"]["timing_valid"] = False
+    (loose,) = build_summary([make_run(), lossy], make_context(share=0.8))["groups"]
+    assert loose["best"] == "local/ssdlite_mobilenet_v2/heads/tensorflow/fp32"
+
+
+def test_published_rows_are_not_compared_in_speed() -> None:
+    runs = [make_run(protocol="published_tf"), make_run("tflite", protocol="published_tf")]
+    rows = build_summary(runs, make_context(kind="published", tag="published"))["rows"]
+    assert [(row["speed"], row["speed_verdict"]) for row in rows] == [(None, "")] * 2
 
 
 def test_markdown_tables_survive_hostile_text() -> None:

@@ -159,9 +159,10 @@ def test_markdown_shows_the_interval_and_the_verdict() -> None:
 
 def test_the_fastest_cell_is_named_with_its_verdict_and_with_the_fastest_that_is_kept() -> None:
     facts = {fact["label"]: fact for fact in build_summary(matrix(), make_context())["groups"][0]["findings"]}
-    assert "TFLite int8, 4.0 times as fast as the reference" in facts["Fastest"]["words"]
-    assert "of its AP (verdict: lost)." in facts["Fastest"]["words"]
-    assert facts["Fastest kept"]["words"].startswith("TFLite fp32, 2.0 times as fast")
+    assert facts["Fastest"]["words"].startswith("TFLite int8, 95\N{NO-BREAK SPACE}% interval ")
+    assert facts["Fastest"]["unit"] == "× the reference"
+    assert "of the reference's AP (verdict: lost)." in facts["Fastest"]["words"]
+    assert facts["Fastest kept"]["words"].startswith("TFLite fp32, 95\N{NO-BREAK SPACE}% interval ")
     kept = build_summary(matrix()[:2], make_context())["groups"][0]["findings"]
     assert "Fastest kept" not in {fact["label"] for fact in kept}
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,38 +65,97 @@ def job_limits(resources: Mapping[str, Any]) -> Limits:
     )
 
 
-def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> dict[str, Any]:
-    """Run `work` in a child process and return its record.
+class Talk:
+    """The child's end of its conversation with the process that started it."""
 
-    The child is forked: nothing has to be pickled but the record it returns. What native code prints, and where in
-    the Python code it crashed, goes to the log. Where the kernel runs out of memory it takes the child first.
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def receive(self) -> Any:
+        """Wait for the next message."""
+        return self._pipe.recv()
+
+    def send(self, value: Any) -> None:
+        """Answer with a value that can be pickled."""
+        self._pipe.send(("value", value))
+
+
+class LimitedChild:
+    """A child process under limits that can be talked to.
+
+    The child is forked: nothing has to be pickled but messages. What native code prints, and where in the Python
+    code it crashed, goes to the log. Where the kernel runs out of memory it takes a child first.
+    """
+
+    def __init__(self, body: Callable[[Talk], None], limits: Limits, what: str) -> None:
+        """Start `body` in a child. what: names it in sentences."""
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe()
+        self._limits, self._what = limits, what
+        self._process = context.Process(target=_guarded, args=(body, theirs, what, os.getpid()))
+        self._process.start()
+        theirs.close()
+
+    def send(self, message: Any) -> None:
+        """Send a message; a child that has ended says so at the next `receive`."""
+        with suppress(OSError):
+            self._pipe.send(message)
+
+    def receive(self, seconds: float | None = None) -> Any:
+        """Wait for the child's next answer. seconds: for this one, where it is less than the child's limit.
+
+        Raises:
+            OverLimit: the child took more memory or time than its limits, or was killed by the kernel or someone else.
+            UserError: the child crashed, or raised a UserError itself.
+        """
+        limits = self._limits if seconds is None else replace(self._limits, seconds=min(seconds, self._limits.seconds))
+        try:
+            _await_message(self._pipe, self._process.pid or 0, limits, self._what)
+            kind, value = self._pipe.recv()
+        except (EOFError, OSError):  # OSError: it was killed while it wrote
+            self._process.join()
+            raise death(self._what, self._process.exitcode) from None
+        if kind == "memory":
+            raise OverLimit(f"{self._what} ran out of memory.")
+        if kind == "over":
+            raise OverLimit(value)
+        if kind == "error":
+            raise UserError(value)
+        return value
+
+    def resident_mb(self) -> float:
+        """Memory that the child holds now, in MB; 0 when it has ended."""
+        return _resident_mb(self._process.pid or 0)
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the child has taken so far; 0 when it has ended."""
+        with suppress(psutil.Error):
+            times = psutil.Process(self._process.pid or 0).cpu_times()
+            return float(times.user + times.system)
+        return 0.0
+
+    def check_memory(self) -> None:
+        """Raise OverLimit where the child takes more memory than its limit."""
+        _check_memory(self.resident_mb(), self._limits, self._what)
+
+    def end(self) -> None:
+        """Kill the child and what it started, if it has not ended."""
+        _end(self._process.pid or 0)
+        self._process.join()
+        self._pipe.close()
+
+
+def in_child(work: Callable[[], dict[str, Any]], limits: Limits, what: str) -> dict[str, Any]:
+    """Run `work` in a child process under limits and return its record.
 
     Raises:
-        OverLimit: the child took more memory or time than its limits, or was killed by the kernel or someone else.
-        UserError: the child crashed, or raised a UserError itself.
+        OverLimit, UserError: as `LimitedChild.receive` does.
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send_outcome, args=(work, sender, what, os.getpid()))
-    child.start()
-    sender.close()
+    child = LimitedChild(lambda talk: talk.send(work()), limits, what)
     try:
-        _await_message(receiver, child.pid or 0, limits, what)
-        try:
-            kind, value = receiver.recv()
-        except (EOFError, OSError):  # OSError: it was killed while it wrote
-            child.join()
-            raise death(what, child.exitcode) from None
+        return dict(child.receive())
     finally:
-        _end(child.pid or 0)
-        child.join()
-    if kind == "memory":
-        raise OverLimit(f"{what} ran out of memory.")
-    if kind == "over":
-        raise OverLimit(value)
-    if kind == "error":
-        raise UserError(value)
-    return dict(value)
+        child.end()
 
 
 def _await_message(receiver: Connection, child: int, limits: Limits, what: str) -> None:
@@ -105,14 +164,19 @@ def _await_message(receiver: Connection, child: int, limits: Limits, what: str) 
     while not receiver.poll(max(0.0, min(_SECONDS_BETWEEN_LOOKS, end - time.monotonic()))):
         if time.monotonic() >= end:
             raise OverLimit(
-                f"{what} took longer than its limit of {limits.seconds:g} s and was ended. Where it needs longer, "
+                f"{what} took longer than its limit of {limits.seconds:g} s and was ended. If it needs longer, "
                 "raise the rule's resource runtime (--set-resources RULE:runtime=MINUTES)."
             )
-        if limits.memory_mb is not None and (taken := _resident_mb(child)) > limits.memory_mb:
-            raise OverLimit(
-                f"{what} took {taken:.0f} MB of memory, more than its limit of {limits.memory_mb:g} MB, and was ended. "
-                "Where it needs more, raise the rule's resource mem_mb (--set-resources RULE:mem_mb=MB)."
-            )
+        if limits.memory_mb is not None:
+            _check_memory(_resident_mb(child), limits, what)
+
+
+def _check_memory(taken: float, limits: Limits, what: str) -> None:
+    if limits.memory_mb is not None and taken > limits.memory_mb:
+        raise OverLimit(
+            f"{what} took {taken:.0f} MB of memory, more than its limit of {limits.memory_mb:g} MB, and was ended. "
+            "If it needs more, raise the rule's resource mem_mb (--set-resources RULE:mem_mb=MB)."
+        )
 
 
 def _resident_mb(process: int) -> float:
@@ -138,7 +202,8 @@ def _family(process: int) -> list[psutil.Process]:
     return []
 
 
-def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: str, parent: int) -> None:
+def _guarded(body: Callable[[Talk], None], pipe: Connection, what: str, parent: int) -> None:
+    """Run the body of a child; what it raises becomes its last message."""
     end_with_parent(parent)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -146,8 +211,9 @@ def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: 
         faulthandler.enable(log)
         for descriptor in (1, 2):
             os.dup2(log.fileno(), descriptor)
+    message: tuple[str, Any] | None = None
     try:
-        message: tuple[str, Any] = ("record", work())
+        body(Talk(pipe))
     except OverLimit as error:
         message = ("over", str(error))
     except UserError as error:
@@ -159,8 +225,9 @@ def _send_outcome(work: Callable[[], dict[str, Any]], sender: Connection, what: 
         _LOG.exception("unexpected error")
         message = ("error", unexpected(error))
     _LOG.info("%s took at most %.0f MB of memory.", what, peak_rss_mb())
-    sender.send(message)
-    sender.close()
+    if message is not None:
+        pipe.send(message)
+    pipe.close()
 
 
 def _log_stream() -> TextIO | None:

@@ -16,7 +16,7 @@ from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.jobs.limited_process import Limits, OverLimit, in_child, job_limits
 
-__all__ = ["Limits", "Record", "in_child", "job_limits", "outcome", "record", "run", "start_log"]
+__all__ = ["Limits", "Record", "in_child", "job_limits", "log_tail", "outcome", "record", "run", "start_log"]
 
 _LOG = logging.getLogger(__name__)
 _TAIL_LINES = 40

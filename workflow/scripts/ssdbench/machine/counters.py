@@ -52,8 +52,10 @@ def read_counters(root: Path = ROOT) -> Reading:
     )
 
 
-def load_between(before: Reading, after: Reading) -> dict[str, float]:
+def load_between(before: Reading, after: Reading, of_children: float = 0.0) -> dict[str, float]:
     """What happened between two readings, in cores: CPU time divided by wall time.
+
+    of_children: CPU seconds that this process's children took meanwhile, which count as its own.
 
     Returns:
         load_average: of the last minute. own_cores, other_cores: the work of this process, and of all others.
@@ -62,7 +64,7 @@ def load_between(before: Reading, after: Reading) -> dict[str, float]:
         held back; heat_throttles: how often the processor slowed down because of heat.
     """
     wall = max(after.wall - before.wall, 1e-9)
-    own = after.own - before.own
+    own = after.own - before.own + of_children
     load = {
         "load_average": round(os.getloadavg()[0], 2),
         "own_cores": round(own / wall, 3),

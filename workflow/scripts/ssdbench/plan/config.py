@@ -32,15 +32,18 @@ class LocalPaths:
 
 @dataclass(frozen=True)
 class Timing:
-    """How latency is measured: batches, intra-op threads, streams; rounds in fresh processes, least seconds a
-    round, and up to how many times that where other work disturbs it."""
+    """How cells are timed, see config.yaml.
+
+    rounds: in fresh processes, at most. seconds: most seconds of turns of one cell in one round. interval_width:
+    relative width of an interval of speed that is enough, (high - low) / speed.
+    """
 
     batches: tuple[int, ...]
     threads: tuple[int, ...]
     streams: tuple[int, ...]
     rounds: int
     seconds: float
-    patience: float
+    interval_width: float
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -99,6 +102,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
     Raises:
         UserError: a key or a value is wrong.
     """
+    _check_moved_keys(raw)
     rules = read_yaml(schema)
     given = with_numbers(raw, rules)
     validate(given, schema, "Configuration")
@@ -154,6 +158,17 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _check_moved_keys(raw: Mapping[str, Any]) -> None:
+    """Say what took the place of a key of earlier versions."""
+    timing = raw.get("timing")
+    if isinstance(timing, Mapping) and "patience" in timing:
+        raise UserError(
+            "Configuration: timing.patience is gone. Cells now take turns, so a timing no longer waits for a quiet "
+            "machine. Remove it; timing.interval_width says how narrow the intervals of the speeds shall be, and "
+            "timing.seconds and timing.rounds how long to try."
+        )
+
+
 def _timing(given: Mapping[str, Any]) -> Timing:
     lists = ("batches", "threads", "streams")
     numbers = {key: given[key] if isinstance(given[key], list) else [given[key]] for key in lists}
@@ -161,7 +176,7 @@ def _timing(given: Mapping[str, Any]) -> Timing:
         **{key: tuple(map(int, of)) for key, of in numbers.items()},
         rounds=given["rounds"],
         seconds=given["seconds"],
-        patience=float(given["patience"]),
+        interval_width=float(given["interval_width"]),
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
+from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.dataset_tag import Tag
 from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.registry import SINGLE_IMAGES, DatasetRow, ModelRow
 from ssdbench.errors import UserError
 from ssdbench.plan import targets
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.timing_tables import rounds, settings_of, tables, timed_cells
 
 # val2017.zip: 815585330 bytes for 5000 images.
 _BYTES_PER_IMAGE = 163_000
@@ -26,8 +30,8 @@ _BYTES_OF_ANNOTATIONS = 150_000_000
 # Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
 _CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
 _EVALUATE_PER_IMAGE = 0.015
-_QUERIES = 64  # the least of a round
-_ROUND_TIMES, _ROUND_STARTS = 1.4, 4  # of its queries' time, for the frames between them; seconds
+# A round starts its job and loads each cell, TensorFlow's longest; a cell makes this many queries at least.
+_LOAD, _LOAD_TENSORFLOW, _FEWEST_TURNS = 1.0, 6.0, 16
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,25 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
     )
     parallel += 2 * _PER_JOB * len(of_batches)
     serial = sum(
-        _ROUND_TIMES
-        * max(plan.config.timing.seconds, _QUERIES * setting.batch * frameworks()[cell.framework].seconds_per_image)
-        + _ROUND_STARTS
-        for cell in plan.supported
-        for setting in plan.settings(cell)
-        for path in targets.rounds(plan, cell, setting)
+        len(cells) * max(plan.config.timing.seconds, _FEWEST_TURNS * setting.batch * _mean_seconds(cells))
+        + _starts(cells)
+        for table in tables(plan)
+        for setting in settings_of(plan, table)
+        if (cells := timed_cells(plan, table, setting))
+        for path in rounds(plan, table, setting)
         if not Path(path).exists()
     )
     return Forecast(tuple(fetched), disk, shutil.disk_usage(Path.cwd()).free, parallel / cores + serial)
+
+
+def _mean_seconds(cells: Sequence[CellName]) -> float:
+    """Of a query of one image, over the cells."""
+    return fmean(frameworks()[cell.framework].seconds_per_image for cell in cells)
+
+
+def _starts(cells: Sequence[CellName]) -> float:
+    """What a round of these cells takes before their first turn."""
+    return _PER_JOB + sum(_LOAD_TENSORFLOW if cell.framework == "tensorflow" else _LOAD for cell in cells)
 
 
 def _shards(plan: Plan, tag: str) -> int:

@@ -69,12 +69,12 @@ class Paths:
 
     @property
     def round(self) -> str:
-        """One round of a cell's timing at a setting."""
-        return f"{self.cell}/timing/{{setting}}/round{{round}}.json"
+        """One round of a table's timing at a setting, with all its cells."""
+        return f"{self.results}/{_TABLE}/timing/{{setting}}/round{{round}}.json"
 
     @property
     def setting_timing(self) -> str:
-        """The rounds of a setting, put together; the default setting's is timing.json in the cell's folder."""
+        """What the rounds of a setting say of a cell; the default setting's is timing.json in the cell's folder."""
         return f"{self.cell}/timing/{{setting}}/timing.json"
 
     def of_tag(self, file: str) -> str:
@@ -109,6 +109,10 @@ class Paths:
         """The log of a step of a cell."""
         return f"{self.logs}/{_CELL}/{step}.log"
 
+    def table_log(self, step: str) -> str:
+        """The log of a step of a table, whose cells share dataset, model and protocol."""
+        return f"{self.logs}/{_TABLE}/{step}.log"
+
     def tag_log(self, step: str) -> str:
         """The log of a step of a dataset tag."""
         return f"{self.logs}/{{tag}}/{step}.log"
@@ -120,7 +124,7 @@ class Paths:
     @property
     def round_log(self) -> str:
         """The log of a round of a timing."""
-        return self.cell_log("time_inference-{setting}-round{round}")
+        return self.table_log("time_inference-{setting}-round{round}")
 
     @property
     def shard_log(self) -> str:

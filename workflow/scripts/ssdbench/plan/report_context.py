@@ -53,6 +53,7 @@ def _context(plan: Plan, kind: str, tag: str, cells: Sequence[Cell]) -> dict[str
         "kind": kind,
         "tag": tag,
         "reference": {"framework": framework, "precision": precision},
+        "share": plan.config.verdict.share,
         "models": {
             name: {
                 "title": row.title,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssdbench.catalog.cell_name import CellName
-from ssdbench.catalog.timing_setting import Setting
 from ssdbench.plan import paths
 from ssdbench.plan.paths import fill
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.timing_tables import rounds, settings_of, sweep, tables
 
 
 def artifacts(plan: Plan) -> list[str]:
@@ -47,7 +47,12 @@ def records(plan: Plan) -> list[str]:
     return [
         *(f"{folder}/card.json" for folder in artifacts(plan)),
         *(files[step] for files in of_cells for step in (*steps, "run") if step in files),
-        *(path for cell in plan.supported for setting in plan.settings(cell) for path in rounds(plan, cell, setting)),
+        *(
+            path
+            for table in tables(plan)
+            for setting in settings_of(plan, table)
+            for path in rounds(plan, table, setting)
+        ),
         *(path for cell in plan.supported for path in sweep(plan, cell)),
     ]
 
@@ -100,18 +105,6 @@ def fetched_files(plan: Plan) -> list[str]:
 def source(model: str) -> str:
     """The folder of a model's source."""
     return fill(paths.SOURCE, model=model)
-
-
-def rounds(plan: Plan, name: CellName, setting: Setting) -> list[str]:
-    """The files of a setting's rounds."""
-    numbers = range(1, plan.config.timing.rounds + 1)
-    return [fill(plan.paths.round, name, setting=setting.name, round=number) for number in numbers]
-
-
-def sweep(plan: Plan, name: CellName) -> list[str]:
-    """What the rounds of each setting say together, but for the default one, whose is timing.json."""
-    others = [setting for setting in plan.settings(name) if setting != plan.config.timing.default]
-    return [fill(plan.paths.setting_timing, name, setting=setting.name) for setting in others]
 
 
 def report_runs(plan: Plan, cells: Sequence[CellName]) -> list[CellName]:

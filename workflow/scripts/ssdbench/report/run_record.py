@@ -68,11 +68,11 @@ def collect_what_is_there(
     Args:
         files, given: as `collect_run` takes them; the files need not exist.
         logs: the log of each step, by the names of PARTS and, for what comes before them, `source` and `images`.
-        rounds: file -> log of the cell's rounds, from which its timing is put together where that was not done.
+        rounds: file -> log of the table's rounds, from which the cell's timing is put together if that was not done.
     """
     parts = {name: _part(files.get(name), logs.get(name, "")) for name in PARTS}
     if parts["timing"].get("absent") and any(Path(file).is_file() for file in rounds):
-        parts["timing"] = combine_rounds([_round(file, log) for file, log in rounds.items()])
+        parts["timing"] = _timing([_round(file, log) for file, log in rounds.items()], given)
     for earlier, first in (("source", "card"), ("images", "detect")):
         if parts[first].get("absent") and not Path(files[earlier]).is_file():
             parts[first] = _absent(logs[earlier])
@@ -137,6 +137,15 @@ def _part(file: str | None, log: str) -> Record:
     if not file:
         return {}
     return read_json(Path(file)) if Path(file).is_file() else _absent(log)
+
+
+def _timing(rounds: list[Record], given: Mapping[str, Any]) -> Record:
+    """The cell's timing from the rounds of its table, with those cells that they timed."""
+    name = f"{given['cell']['framework']}/{given['cell']['precision']}"
+    names = dict.fromkeys(key for one in rounds for key in one.get("cells", {}))
+    reference = "/".join(given["reference"]) if given.get("is_compared", True) else None
+    width = given["config"]["timing"]["interval_width"]
+    return combine_rounds(rounds, [*names, *([] if name in names else [name])], reference, width)[name]
 
 
 def _round(file: str, log: str) -> Record:

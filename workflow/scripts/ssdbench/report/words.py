@@ -84,9 +84,19 @@ def quantity(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def ratio(value: float) -> str:
-    """How many times: 5.6, or 12 from ten on."""
-    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+def factor(value: float) -> str:
+    """A speed relative to another: 2.10, 0.94, or 12.3 from ten on."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
+
+
+def times(value: float) -> str:
+    """A speed relative to another in words: `2.10 times`."""
+    return f"{factor(value)} times"
+
+
+def speed_interval(row: Mapping[str, Any]) -> str:
+    """The interval of a row's speed: `95 % interval 2.06 to 2.15`."""
+    return f"95\N{NO-BREAK SPACE}% interval {factor(row['speed_low'])} to {factor(row['speed_high'])}"
 
 
 def shown(row: Mapping[str, Any], column: str) -> str | None:
@@ -104,6 +114,7 @@ def _formats() -> dict[str, Callable[[Any], str]]:
     )  # fmt: skip
     formats: dict[str, Callable[[Any], str]] = dict.fromkeys(METRICS, accuracy)
     formats |= dict.fromkeys(measures, quantity)
+    formats |= dict.fromkeys(("speed", "speed_low", "speed_high"), factor)
     formats |= {"AP_change": change, "AP_share": share, "images": "{:,}".format, "detections": "{:,}".format}
     return formats
 

@@ -1,4 +1,4 @@
-"""The rounds of one cell's timing, taken together."""
+"""The rounds of one table's timing taken together: what each of its cells gets as timing.json."""
 
 from __future__ import annotations
 
@@ -6,91 +6,167 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ssdbench.timing.disturbances import doubts
-from ssdbench.timing.percentiles import QUERIES_NEEDED, percentiles
-from ssdbench.timing.stretches import pace_ms, seconds_of, used, used_samples
+from ssdbench.timing.cell_turns import STAGES
+from ssdbench.timing.doubts import doubts
+from ssdbench.timing.machine_state import machine_words, pace
+from ssdbench.timing.percentiles import percentiles
+from ssdbench.timing.round_file import END_TO_END, samples, speeds, turns_of
+from ssdbench.timing.speeds import Speed, times_as_long, verdict
 
-_OF_ROUNDS = ("throughput_ips", "load_ms", "first_call_ms", "reference_ms")
+Record = Mapping[str, Any]
+
 # What `watch_threads` saw: it differs from round to round.
 _WATCHED = ("cores_used", "threads_seen", "threads_at_work")
+_NO_SPEED: dict[str, Any] = {
+    **dict.fromkeys(("speed", "speed_low", "speed_high", "speed_more_s")),
+    **{"speed_verdict": "", "speed_reference": "", "speeds": {}},
+}
 
 
-def combine_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the rounds of one setting say together: the content of timing.json.
+def combine_rounds(
+    rounds: Sequence[Record], cells: Sequence[str], reference: str | None, enough: float
+) -> dict[str, dict[str, Any]]:
+    """What the rounds of a table at one setting say together: for each cell the content of its timing.json.
 
-    A figure is the median over rounds of what each round that is `ok` gives by itself, from its undisturbed stretches
-    where these are enough. Rounds last equally long,
-    so pooled samples would be mostly those of the fast rounds. A percentile comes from the rounds that carry
-    it, and is null where none does; the network's are `latency_*`, with the lowest and the highest median of the
-    rounds. Throughput is images over the time of their queries, in one stream from encoded image to
-    detections. Peak memory is the largest. `reference_ms` is that of the reference workload, as for a figure.
-    `timing_reason` says all that speaks against the timing. `per_round` keeps what each round gave.
-    `host`, `runtime`, `versions` and `code_sha256` are the rounds' own; where rounds differ, a list of the different
-    ones. With no round `ok` the status and reason are those of the first that failed, and there are no numbers.
+    Latencies are those of all counted queries of all rounds, as measured; a percentile is null if there are too few
+    queries for it. Speeds are relative to the reference, see `relative_speeds`: `speed*` are those of the network,
+    `speeds` those of every stage. Throughput is images over the time of their queries, from encoded image to
+    detections. Load and first call are medians of the rounds, peak memory is the largest. `machine` says in sentences
+    what the machine did meanwhile, `pace` at which share of its best pace the core ran; `timing_reason` what is wrong
+    with the timing itself. `per_round` keeps what each round gave. A cell that failed in all rounds has the first
+    one's reason and no numbers.
+
+    Args:
+        rounds: as their files hold them; one that was not needed, or that failed as a whole, has no cells.
+        cells: by their names in the rounds, in the order of the table.
+        reference: the cell that the others are compared with. If it was not timed, the first timed cell stands in.
+            None: no cell has a speed.
+        enough: the relative width of an interval that is narrow enough.
     """
     if not rounds:
         raise ValueError("a setting has at least one round")
-    first = next((r for r in rounds if r["status"] == "failed"), rounds[0])
-    done = [r for r in rounds if r["status"] == "ok"]
-    setting = {"setting": rounds[0]["setting"], "rounds": len(done)}
-    if not done:
-        verdict = {"timing_valid": False, "timing_reason": first["reason"]}
-        return {key: first[key] for key in ("status", "reason", "log")} | setting | verdict
-    stated = [{name: percentiles(times) for name, times in used_samples(r).items()} for r in done]
-    stages = {name: _median_percentiles([own[name] for own in stated]) for name in stated[0]}
-    per_round = [_round_facts(r, own) for r, own in zip(done, stated, strict=True)]
-    medians = [r["latency_p50_ms"] for r in per_round]
-    reasons = doubts(rounds)
+    whole = [one for one in rounds if one.get("cells")]
+    turns = [turns_of(one) for one in whole]
+    timed = [name for name in cells if any(name in one for one in turns)]
+    stands = reference if reference in timed else next(iter(timed), None)
+    is_compared = reference is not None and stands is not None and len(timed) > 1
+    found = {stage: speeds(turns, stands, stage) for stage in (*STAGES, END_TO_END)} if is_compared and stands else {}
+    seconds = sum(one["seconds"] for one in whole)
+    timings = {}
+    for name in cells:
+        if name in timed:
+            own = {stage: one[name] for stage, one in found.items() if name in one}
+            columns = _speed_columns(own, stands or "", name == stands, enough, seconds) if is_compared else _NO_SPEED
+            timings[name] = _timed(name, whole, columns, own.get("network"))
+        else:
+            timings[name] = _failed(name, rounds)
+    return timings
+
+
+def _failed(name: str, rounds: Sequence[Record]) -> dict[str, Any]:
+    """A cell that no round timed."""
+    records = [cell for one in rounds if (cell := one.get("cells", {}).get(name))]
+    first = next(iter(records), None) or next((one for one in rounds if one["status"] != "ok"), rounds[0])
     return {
-        "status": "ok",
-        "reason": "",
-        "log": done[0]["log"],
-        **setting,
-        "queries": sum(r["queries"] for r in per_round),
-        **_latencies(stages),
-        "latency_p50_low_ms": min(medians),
-        "latency_p50_high_ms": max(medians),
-        **{key: _median(r[key] for r in per_round) for key in _OF_ROUNDS},
-        "peak_rss_mb": max(r["peak_rss_mb"] for r in done),
-        "timing_valid": not reasons,
-        "timing_reason": "; ".join(reasons),
-        "stages": stages,
-        "per_round": per_round,
-        "host": _common(r["host"] for r in done),
-        "runtime": _common({k: v for k, v in r["runtime"].items() if k not in _WATCHED} for r in done),
-        **{key: _common(r[key] for r in done) for key in ("versions", "code_sha256")},
+        **{key: first[key] for key in ("status", "reason", "log", "log_tail") if key in first},
+        "setting": rounds[0]["setting"],
+        "rounds": 0,
+        "timing_valid": False,
+        "timing_reason": first["reason"],
     }
 
 
-def _round_facts(done: Mapping[str, Any], stages: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """What one round gave by itself, and what it says of the machine meanwhile. `left_out_s`: disturbed seconds."""
-    stretches = used(done)
-    queries, seconds = sum(sum(s["queries"]) for s in stretches), seconds_of(stretches)
+def _timed(name: str, rounds: Sequence[Record], own: Record, speed: Speed | None) -> dict[str, Any]:
+    """A cell that at least one round timed. own: its columns of speed."""
+    done = [(one, one["cells"][name]) for one in rounds if one["cells"].get(name, {}).get("status") == "ok"]
+    cells = [cell for _, cell in done]
+    taken = {stage: [ms for cell in cells for ms in samples(cell["turns"], stage)] for stage in (*STAGES, END_TO_END)}
+    stages = {stage: percentiles(times) for stage, times in taken.items()}
+    reasons = doubts(name, rounds, speed)
+    seconds = sum(sum(cell["turns"]["seconds"]) for cell in cells)
+    per_round = [_round_facts(one, cell) for one, cell in done]
     return {
-        **{key: done[key] for key in ("round", "started")},
+        "status": "ok",
+        "reason": "",
+        "log": done[0][0]["log"],
+        "setting": done[0][0]["setting"],
+        "rounds": len(done),
+        "cycles": sum(len(cell["turns"]["cycle"]) for cell in cells),
+        "queries": len(taken["network"]),
+        **_latencies(stages),
+        "latency_p50_low_ms": min(one["latency_p50_ms"] for one in per_round),
+        "latency_p50_high_ms": max(one["latency_p50_ms"] for one in per_round),
+        "throughput_ips": round(len(taken["network"]) * done[0][0]["batch"] / seconds, 2),
+        **{key: _median(cell[key] for cell in cells) for key in ("load_ms", "first_call_ms")},
+        "peak_rss_mb": max(cell["peak_rss_mb"] for cell in cells),
+        **own,
+        "timing_valid": not reasons,
+        "timing_reason": "; ".join(reasons),
+        "stages": stages,
+        "machine": machine_words(rounds),
+        "pace": pace(rounds),
+        "cores": _common(one["cores"] for one, _ in done),
+        "per_round": per_round,
+        "host": _common(one["host"] for one, _ in done),
+        "runtime": _common({k: v for k, v in cell["runtime"].items() if k not in _WATCHED} for cell in cells),
+        **{key: _common(cell[key] for cell in cells) for key in ("versions", "code_sha256")},
+    }
+
+
+def _speed_columns(
+    own: Mapping[str, Speed], reference: str, is_reference: bool, enough: float, seconds: float
+) -> dict[str, Any]:
+    """A cell's columns of speed. seconds: that the turns of the whole table took."""
+    if is_reference:
+        ones = dict.fromkeys(("speed", "speed_low", "speed_high"), 1.0)
+        return {**_NO_SPEED, **ones, "speed_verdict": "reference", "speed_reference": reference}
+    network = own.get("network")
+    if network is None:
+        return dict(_NO_SPEED)
+    said = verdict(network, enough)
+    longer = (times_as_long(network, enough) - 1) * seconds if said == "undecided" else None
+    return {
+        "speed": round(network.speed, 4),
+        "speed_low": round(network.low, 4),
+        "speed_high": round(network.high, 4),
+        "speed_verdict": said,
+        "speed_reference": reference,
+        "speed_more_s": None if longer is None else round(longer),
+        "speeds": {
+            stage: {
+                "speed": round(speed.speed, 4),
+                "low": round(speed.low, 4),
+                "high": round(speed.high, 4),
+                "verdict": verdict(speed, enough),
+            }
+            for stage, speed in own.items()
+        },
+    }
+
+
+def _round_facts(one: Record, cell: Record) -> dict[str, Any]:
+    """What one round gave by itself, and what it says of the machine meanwhile."""
+    turns = cell["turns"]
+    stages = {stage: percentiles(samples(turns, stage)) for stage in ("network", END_TO_END)}
+    queries, seconds = len(turns["samples_ms"]["network"]), sum(turns["seconds"])
+    return {
+        **{key: one[key] for key in ("round", "started")},
+        "cycles": len(turns["cycle"]),
         "queries": queries,
         "seconds": round(seconds, 3),
-        "left_out_s": round(seconds_of(done["stretches"]) - seconds, 3),
         **_latencies(stages),
-        "throughput_ips": round(queries * done["batch"] / seconds, 2),
-        **{key: done[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
-        **{key: done["runtime"][key] for key in _WATCHED},
-        **done["load"],
-        "reference_ms": round(pace_ms(done), 4),
-        **{key: done[key] for key in ("is_undisturbed", "disturbances")},
+        "throughput_ips": round(queries * one["batch"] / seconds, 2),
+        **{key: cell[key] for key in ("load_ms", "first_call_ms", "peak_rss_mb")},
+        **{key: cell["runtime"][key] for key in _WATCHED},
+        **one["load"],
+        "reference_ms": round(median(one["workload_ms"]), 4),
     }
 
 
 def _latencies(stages: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
-    """The figures that stand for a timing; None where there were too few queries."""
-    names = {"latency": "network", "end_to_end": "end_to_end"}
+    """The figures that stand for a timing; None if there were too few queries."""
+    names = {"latency": "network", "end_to_end": END_TO_END}
     return {f"{name}_{share}_ms": stages[stage].get(share) for name, stage in names.items() for share in ("p50", "p90")}
-
-
-def _median_percentiles(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median over rounds of each percentile, from the rounds that carry it."""
-    carried = {name: [stated[name] for stated in rounds if name in stated] for name in QUERIES_NEEDED}
-    return {name: _median(values) for name, values in carried.items() if values}
 
 
 def _median(values: Iterable[float]) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from statistics import median
+from collections.abc import Callable
 
 import cv2
 import numpy as np
+
+from ssdbench.jobs.limited_process import Talk
+from ssdbench.machine.cores import pin
 
 # 96 x 96 float32, in and out, are 74 kB: more than most first-level caches hold and far less than a second-level one,
 # so that the time is the core's and depends little on which pages of memory the arrays happen to get. Of 160 frames
@@ -15,12 +18,11 @@ import numpy as np
 _SIDE, _TAPS = 96, 9
 # Some milliseconds, longer than a turn of Linux's scheduler (2.8 ms): another process on the core shows in most.
 _PASSES = 125
-# Two frames stand around each stretch of a timing: short beside it, and one slow repetition is not the median.
-_REPETITIONS = 5
 
 
-def reference_ms() -> float:
-    """The median time of five repetitions in ms, each 125 passes of a 9 x 9 filter over the same float image.
+def reference_workload() -> Callable[[], float]:
+    """Make the workload ready; each call of what is returned gives the time in ms of 125 passes of a 9 x 9 filter over
+    the same float image.
 
     One thread, if OpenCV is held to one (`limit_pools`). Figures are comparable on one machine with one version of
     OpenCV.
@@ -29,10 +31,24 @@ def reference_ms() -> float:
     image = random.random((_SIDE, _SIDE), dtype=np.float32)
     kernel = random.random((_TAPS, _TAPS), dtype=np.float32)
     result = np.empty_like(image)
-    times: list[int] = []
-    for _ in range(_REPETITIONS):
+
+    def once() -> float:
         start = time.perf_counter_ns()
         for _ in range(_PASSES):
             cv2.filter2D(image, -1, kernel, result)
-        times.append(time.perf_counter_ns() - start)
-    return round(median(times) / 1e6, 4)
+        return round((time.perf_counter_ns() - start) / 1e6, 4)
+
+    return once
+
+
+def serve_workload(cores: tuple[int, ...], talk: Talk) -> None:
+    """The life of the workload's process on these cores: it answers `turn` with a time in ms until `end`.
+
+    The run before the one that counts brings its data into the caches.
+    """
+    pin(cores)
+    once = reference_workload()
+    once()
+    while talk.receive() != "end":
+        once()
+        talk.send(once())

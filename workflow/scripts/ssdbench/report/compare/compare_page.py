@@ -11,7 +11,7 @@ from tabulate import tabulate
 from ssdbench.report import words
 from ssdbench.report.compare.compare_results import Change, Comparison, Pair
 from ssdbench.report.page.assets import assets, content_policy, page_templates
-from ssdbench.report.words import DASH, accuracy, cell_name, change, interval, listed, one_line, quantity
+from ssdbench.report.words import DASH, accuracy, cell_name, change, factor, interval, listed, one_line
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIFFERENCES_SHOWN = 12  # in the terminal
@@ -21,7 +21,7 @@ _WIDTH = 34  # of a value in the terminal
 def render_comparison(comparison: Comparison, a: str, b: str) -> str:
     """The comparison as HTML that needs no other file and may load none; a, b: what the two folders are called."""
     templates = page_templates()
-    templates.filters |= {name: getattr(words, name) for name in ("accuracy", "quantity", "count")}
+    templates.filters |= {name: getattr(words, name) for name in ("accuracy", "factor", "count")}
     templates.globals |= {"cell_name": cell_name, "DASH": DASH, "shortened": shortened}
     templates.globals |= {"difference_of": _difference, "interval": interval, "outcome": _outcome}
     style, script = assets(templates, ["style.css"]), assets(templates, ["tables.js"])
@@ -49,16 +49,17 @@ def describe_comparison(comparison: Comparison, a: str, b: str) -> str:
                 *(DASH if value is None else accuracy(value) for value in (pair.ap.a, pair.ap.b)),
                 _difference(pair.ap) + (f" ({interval(*pair.ap.interval)})" if pair.ap.interval else ""),
                 _outcome(pair.ap, "lower", "higher"),
-                *(DASH if value is None else quantity(value) for value in (pair.latency.a, pair.latency.b)),
-                _outcome(pair.latency, "faster", "slower"),
+                *(DASH if value is None else factor(value) for value in (pair.speed.a, pair.speed.b)),
+                _outcome(pair.speed, "slower", "faster"),
             ]
             for pair in pairs
         ]
-        header = ["cell", "AP A", "AP B", "change (95 %)", "AP", "p50 A", "p50 B", "latency"]
+        header = ["cell", "AP A", "AP B", "change (95 %)", "AP", "speed A", "speed B", "speed"]
         lines += ["", name, _table(rows, header, ("left", "right", "right", "right", "left", "right", "right", "left"))]
         lines += [f"- {note}" for note in _notes(pairs)]
     for side, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         lines += [f"- in {side} only: {cell_name(cell)} ({_place(cell)})" for cell in cells]
+    lines += ["", "Speeds are relative to the reference of each run, so that what slowed a machine cancels."]
     differences = [(title, fact) for title, facts in comparison.differences.items() for fact in facts]
     lines += ["", "Nothing else that was recorded differs."] if not differences else ["", "What else differs:"]
     if differences:
@@ -102,7 +103,7 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
     """Why cells have no interval or do not compare, and which statuses changed; the same reason comes once."""
     reasons: dict[str, list[str]] = {}
     for pair in pairs:
-        for what, figure in (("AP", pair.ap), ("Latency", pair.latency)):
+        for what, figure in (("AP", pair.ap), ("Speed", pair.speed)):
             if figure.why:
                 reasons.setdefault(f"{what} {figure.why}", []).append(cell_name(pair.cell))
     notes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,10 @@ import numpy as np
 from ssdbench.evaluation.bootstrap import compare as compare_draws
 from ssdbench.files.hashing import sha256_text
 from ssdbench.report.compare.results_folder import Cell, Measured, _mapping
-from ssdbench.report.summary.environment import fold, processors
-from ssdbench.report.summary.machine_pace import MOST_APART
+from ssdbench.report.summary.environment import fold
 from ssdbench.report.words import CELL_WORDS, count, listed, setting_words
 
-Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured"]
-
-_LEAST_LATENCY_SHARE = 0.05  # medians of rounds on a quiet machine lie that far apart
+Kind = Literal["moved", "within noise", "identical", "no interval", "not comparable", "not measured", "reference"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Pair:
 
     cell: Mapping[str, str]
     ap: Change
-    latency: Change
+    speed: Change
     timings_valid: tuple[bool, bool]
     statuses: tuple[str, str]
     reasons: tuple[str, str]
@@ -73,7 +71,7 @@ class Comparison:
         changed = sum(pair.statuses[0] != pair.statuses[1] for pair in self.pairs)
         return [
             _tally("AP", [pair.ap for pair in self.pairs]),
-            _tally("Latency", [pair.latency for pair in self.pairs]),
+            _tally("Speed", [pair.speed for pair in self.pairs]),
             *([f"{count(changed, 'status', 'statuses')} changed."] if changed else []),
             *(
                 f"{count(len(cells), 'cell')} {'is' if len(cells) == 1 else 'are'} in {side} only."
@@ -90,7 +88,7 @@ def compare_results(a: Mapping[Cell, Measured], b: Mapping[Cell, Measured]) -> C
         Pair(
             _words(cell),
             compare_ap(a[cell], b[cell]),
-            compare_latency(a[cell], b[cell]),
+            compare_speed(a[cell], b[cell]),
             (_is_valid(a[cell]), _is_valid(b[cell])),
             (str(a[cell].run["status"]), str(b[cell].run["status"])),
             (str(a[cell].run.get("reason") or ""), str(b[cell].run.get("reason") or "")),
@@ -135,14 +133,13 @@ def compare_ap(a: Measured, b: Measured) -> Change:
     return change(kind, interval=(interval.low, interval.high))
 
 
-def compare_latency(a: Measured, b: Measured) -> Change:
-    """Whether the network's median latency moved.
+def compare_speed(a: Measured, b: Measured) -> Change:
+    """Whether a cell's speed relative to the reference moved: if the 95 % interval of B's over A's leaves out 1.
 
-    That is where the medians differ by more than 5 % of the larger, and the rounds, from the lowest to the highest
-    median, do not overlap; only for valid timings of several rounds, at the same setting on the same processor at the
-    same pace.
+    Milliseconds of two runs differ by what else the machines did, so they are not compared. Only for valid timings at
+    the same setting, relative to the same cell.
     """
-    first, second = (cell.number("timing", "latency_p50_ms") for cell in (a, b))
+    first, second = (cell.number("timing", "speed") for cell in (a, b))
 
     def change(kind: Kind, why: str = "") -> Change:
         return Change(kind, first, second, why=why)
@@ -150,6 +147,10 @@ def compare_latency(a: Measured, b: Measured) -> Change:
     def not_comparable(why: str) -> Change:
         return change("not comparable", f"is not comparable: {why}")
 
+    for side, cell in (("A", a), ("B", b)):
+        timing = cell.part("timing")
+        if timing.get("status") == "ok" and "speed" not in timing:
+            return not_comparable(f"{side} was timed by a version in which cells did not take turns. Run it again")
     if first is None or second is None:
         return change("not measured", _missing(first, second))
     for side, cell in (("A", a), ("B", b)):
@@ -159,26 +160,20 @@ def compare_latency(a: Measured, b: Measured) -> Change:
     settings = [setting_words(str(cell.part("timing").get("setting"))) for cell in (a, b)]
     if settings[0] != settings[1]:
         return not_comparable(f"other setting: {settings[0]} in A, {settings[1]} in B")
-    both = [processors(cell.part("timing")) for cell in (a, b)]
-    for side, names in zip("AB", both, strict=True):
-        if len(names) != 1:
-            found = f"several processors: {listed(names)}" if names else "a processor that was not recorded"
-            return not_comparable(f"timed in {side} on {found}")
-    if both[0] != both[1]:
-        return not_comparable(f"other processor: {both[0][0]} in A, {both[1][0]} in B")
-    paces = [cell.number("timing", "reference_ms") for cell in (a, b)]
-    if paces[0] and paces[1] and max(paces[0] / paces[1], paces[1] / paces[0]) > 1 + MOST_APART:
-        return not_comparable(
-            f"the machine was at another pace: the reference workload took {paces[0]:.3g} ms in A, {paces[1]:.3g} in B"
-        )
-    ranges = [[cell.number("timing", f"latency_p50_{end}_ms") for end in ("low", "high")] for cell in (a, b)]
-    for side, cell, ends in zip("AB", (a, b), ranges, strict=True):
-        if None in ends or (cell.number("timing", "rounds") or 0) < 2:
-            return not_comparable(f"timed in {side} without several rounds, which would show its noise")
-    (a_low, a_high), (b_low, b_high) = ([end for end in ends if end is not None] for ends in ranges)
-    overlap = a_low <= b_high and b_low <= a_high
-    is_small = abs(second - first) <= _LEAST_LATENCY_SHARE * max(first, second)
-    return change("within noise" if overlap or is_small else "moved")
+    bases = [str(cell.part("timing").get("speed_reference")) for cell in (a, b)]
+    if bases[0] != bases[1]:
+        return not_comparable(f"relative to {bases[0]} in A, to {bases[1]} in B")
+    if a.part("timing").get("speed_verdict") == "reference":
+        return change("reference")
+    reaches = [_reach(cell) for cell in (a, b)]
+    distance = abs(math.log(second / first))
+    return change("moved" if distance > math.hypot(*reaches) else "within noise")
+
+
+def _reach(cell: Measured) -> float:
+    """Half of the interval of a speed, in logarithms."""
+    low, high = (cell.number("timing", f"speed_{end}") for end in ("low", "high"))
+    return math.log(high / low) / 2 if low and high else math.inf
 
 
 def _tally(what: str, changes: Sequence[Change]) -> str:
@@ -194,6 +189,7 @@ def _tally(what: str, changes: Sequence[Change]) -> str:
         "within noise": lambda n: f"{n} did not" if moved else f"{count(n, 'cell')} did within it",
         "identical": lambda n: f"{count(n, 'cell')} {_has(n)} identical detections",
         "no interval": lambda n: f"{count(n, 'cell')} {_has(n)} no interval to judge by",
+        "reference": lambda n: f"{n} {'is the reference' if n == 1 else 'are references'}",
         "not comparable": lambda n: f"{count(n, 'cell')} {'does' if n == 1 else 'do'} not compare",
         "not measured": lambda n: f"{count(n, 'cell')} {'lacks' if n == 1 else 'lack'} it in A or B",
     }

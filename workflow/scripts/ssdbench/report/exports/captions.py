@@ -19,7 +19,7 @@ def conditions(summary: Mapping[str, Any], group: Mapping[str, Any]) -> list[str
     kind = ["the embedded sample, which is not COCO"] if summary["is_sample"] else []
     settings = dict.fromkeys(setting_words(row["setting"]) for row in rows if row["setting"])
     processors = list(dict.fromkeys(name for row in rows for name in row["timed_on"]))
-    different = f"{count(len(processors), 'processor')}, whose latencies do not compare: "
+    different = f"{count(len(processors), 'processor')}, whose milliseconds do not compare: "
     facts = [
         f"{group['title']}, protocol {group['protocol']}",
         ", ".join([group["dataset"], *images, *kind]),

@@ -45,28 +45,27 @@ _STYLE = {
 }
 
 
-def accuracy_latency(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
-    """AP against the median latency; None where no cell has both.
+def accuracy_speed(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Figure | None:
+    """AP against the speed relative to the reference; None if no cell has both.
 
-    Bars run from the lowest to the highest median of the rounds, and over the 95 % interval of the change in AP around
-    the reference's AP. The line is the best AP within a latency; a timing that is not valid is hollow and has no part
-    in it.
+    Bars are the 95 % interval of the speed, and that of the change in AP around the reference's AP. The line is the
+    best AP at a speed; a timing that is not valid is hollow and has no part in it.
     """
     rows = rows_of(summary, group)
-    points = [row for row in rows if row["AP"] is not None and row["latency_p50_ms"] is not None]
+    points = [row for row in rows if row["AP"] is not None and row["speed"] is not None]
     if not points:
         return None
     reference = next((row["AP"] for row in points if row["is_reference"]), None)
     series = series_of(summary["rows"])
     figure, axes = _one_panel(2.9)
     best = pareto(points)
-    times, aps = [row["latency_p50_ms"] for row in best], [row["AP"] for row in best]
-    axes.plot(times, aps, color=_SOFT, linewidth=0.8, drawstyle="steps-post", zorder=1)
+    speeds, aps = [row["speed"] for row in best], [row["AP"] for row in best]
+    axes.plot(speeds, aps, color=_SOFT, linewidth=0.8, drawstyle="steps-post", zorder=1)
     for row in points:
         _draw_cell(axes, row, series[row["framework"]], reference)
     axes.set_xlim(left=0)
     axes.margins(y=0.15)
-    axes.set_xlabel("median latency of one network call, ms")
+    axes.set_xlabel("speed of one network call, times the reference")
     axes.set_ylabel("AP")
     figure.legend(
         handles=_legend(points, series, has_line=len(best) > 1),
@@ -78,7 +77,7 @@ def accuracy_latency(summary: Mapping[str, Any], group: Mapping[str, Any]) -> Fi
     )
     drawn = [_bars(row, reference) for row in points]
     explained = {
-        "bars: lowest to highest median of the rounds": any(times for (times, _), _ in drawn),
+        "bars: 95 % interval of the speed": any(speeds for (speeds, _), _ in drawn),
         "95 % interval of the change in AP": any(aps for _, (_, aps) in drawn),
     }
     _small_print(figure, [*conditions(summary, group), *(text for text, is_true in explained.items() if is_true)])
@@ -246,16 +245,17 @@ def _draw_cell(axes: Axes, row: Mapping[str, Any], series: int, reference: float
         axes.plot(xs, ys, marker=cap, markersize=3, color=colour, linewidth=0.8, zorder=2)
     fill = colour if row["timing_valid"] is not False else "white"
     marker = _MARKERS[series % len(_MARKERS)]
-    axes.plot([row["latency_p50_ms"]], [row["AP"]], marker=marker, color=colour, markerfacecolor=fill, zorder=3)
+    axes.plot([row["speed"]], [row["AP"]], marker=marker, color=colour, markerfacecolor=fill, zorder=3)
 
 
 def _bars(row: Mapping[str, Any], reference: float | None) -> tuple[tuple[list[float], list[float]], ...]:
-    """The x and the y of a cell's bars: over the medians of its rounds, over the interval of its AP; else empty."""
-    x, y = row["latency_p50_ms"], row["AP"]
-    times = [time for name in ("low", "high") if (time := row.get(f"latency_p50_{name}_ms")) is not None]
+    """The x and the y of a cell's bars: over the interval of its speed, over that of its AP; else empty."""
+    x, y = row["speed"], row["AP"]
+    ends = [row["speed_low"], row["speed_high"]]
+    speeds = [end for end in ends if end is not None and row["speed_verdict"] != "reference"]
     changes = [part for name in ("low", "high") if (part := row[f"AP_change_{name}"]) is not None]
     aps = [] if reference is None else [min(1.0, max(0.0, reference + part)) for part in changes]  # an AP is 0 to 1
-    return (times, [y] * len(times)), ([x] * len(aps), aps)
+    return (speeds, [y] * len(speeds)), ([x] * len(aps), aps)
 
 
 def _legend(points: Sequence[Mapping[str, Any]], series: Mapping[str, int], has_line: bool) -> list[Any]:
@@ -286,13 +286,13 @@ def _place_labels(
 
     figure.draw_without_rendering()  # lays out the axes
     point = figure.dpi / 72
-    marks = [axes.transData.transform((row["latency_p50_ms"], row["AP"])) for row in points]
+    marks = [axes.transData.transform((row["speed"], row["AP"])) for row in points]
     taken = [Bbox.from_bounds(x - 3 * point, y - 3 * point, 6 * point, 6 * point) for x, y in marks]
     bars = [list(zip(*bar, strict=True)) for row in points for bar in _bars(row, reference)]
     taken += [Bbox(axes.transData.transform([bar[0], bar[-1]])).padded(point) for bar in bars if bar]
     steps = [(right, up) for up in (0, 1, -1) for right in (1, -1, 0) if right or up]
     for row, (x, y) in zip(points, marks, strict=True):
-        at = (row["latency_p50_ms"], row["AP"])
+        at = (row["speed"], row["AP"])
         text: Annotation = axes.annotate(
             _short(row["precision"]), at, (0, 0), textcoords="offset points", ha="center", va="center", fontsize=6
         )

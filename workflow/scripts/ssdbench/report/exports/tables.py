@@ -18,16 +18,17 @@ from ssdbench.report.summary.class_table import SIZES, known
 from ssdbench.report.summary.row_notes import SAMPLE_NOTE, mark_notes, row_notes
 from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS
 from ssdbench.report.summary.write_summary import csv_text
-from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, interval, one_line, shown
+from ssdbench.report.words import CELL_WORDS, DASH, MINUS, cell_name, change, factor, interval, one_line, shown
 
 _RESULTS = (
     *CELL_WORDS, "status", "reason", "images", "AP", "AP_change", "AP_change_low", "AP_change_high", "verdict", "AP50",
+    "speed", "speed_low", "speed_high", "speed_verdict", "speed_reference",
     "latency_p50_ms", "latency_p50_low_ms", "latency_p50_high_ms", "latency_p90_ms", "throughput_ips",
     "timing_valid", "timing_reason", "setting", "model_mb",
 )  # fmt: skip
 _CLASS_METRICS = ("AP", *SIZES)
 _PERCENTILES = ("p50", "p90", "p99", "p99.9")
-_TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
+_TIMES = ("speed", "latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _INVALID = "†"
 
 # Characters that pdfTeX lacks, and a bracket that it would read as an option of the line break before it.
@@ -35,7 +36,7 @@ _LATEX_SIGNS: Mapping[str, str] = {MINUS: "$-$", DASH: "--", _INVALID: r"$\dagge
 
 
 def results_csv(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
-    """A row per cell: AP with its change and interval, verdict, latency with its range, size."""
+    """A row per cell: AP with its change and interval, verdict, speed and latency with their ranges, size."""
     return csv_text(_RESULTS, rows_of(summary, group))
 
 
@@ -99,15 +100,18 @@ def results_latex(summary: Mapping[str, Any], group: Mapping[str, Any]) -> str:
     """A row per cell, as in the report; invalid timings are marked, and a note says why."""
     rows = rows_of(summary, group)
     columns = {
-        "AP": "AP", "AP_change": "Change", "verdict": "Verdict", "AP50": "AP50", "latency_p50_ms": "p50, ms",
-        "latency_p90_ms": "p90, ms", "throughput_ips": "Images/s", "model_mb": "MB",
+        "AP": "AP", "AP_change": "Change", "verdict": "Verdict", "AP50": "AP50", "speed": "Speed",
+        "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "Images/s", "model_mb": "MB",
     }  # fmt: skip
     if group["verdict"]:
         columns["AP_change"] = "Change (95 % interval)"
     else:
         del columns["verdict"]
     lines = [[cell_name(row), *(_value(row, column) for column in columns)] for row in rows]
-    caption = "AP, and the latency of one call of the network: median (p50) and 90th percentile (p90)"
+    caption = (
+        "AP; speed relative to the reference with its 95 % interval; latency of one call of the network: median "
+        "(p50) and 90th percentile (p90)"
+    )
     is_marked = any(_INVALID in text for line in lines for text in line)
     notes = [SAMPLE_NOTE] if summary["is_sample"] else [group["verdict"]]
     notes += [f"{_INVALID} The timing is not valid and stays out of comparisons."] if is_marked else []
@@ -133,6 +137,8 @@ def _value(row: Mapping[str, Any], column: str) -> str:
         return "reference"
     if column == "AP_change" and row["AP_change_low"] is not None:
         return f"{change(row['AP_change'], 4)} ({interval(row['AP_change_low'], row['AP_change_high'])})"
+    if column == "speed" and row["speed"] is not None and row["speed_verdict"] != "reference":
+        text = f"{text} ({factor(row['speed_low'])} to {factor(row['speed_high'])})"
     return text + _INVALID if column in _TIMES and row["timing_valid"] is False and text != DASH else text
 
 

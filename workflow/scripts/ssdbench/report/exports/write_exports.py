@@ -17,7 +17,7 @@ _Draw = Callable[[Mapping[str, Any], Mapping[str, Any]], "Figure | None"]
 _Write = Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]
 
 _FIGURES: Mapping[str, _Draw] = {
-    "accuracy_latency": plots.accuracy_latency,
+    "accuracy_speed": plots.accuracy_speed,
     "class_change": plots.class_change,
     "errors": plots.tide_errors,
     "sweep": plots.sweep,

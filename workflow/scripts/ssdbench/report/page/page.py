@@ -14,11 +14,10 @@ from ssdbench.report.page.assets import assets, content_policy, page_templates
 from ssdbench.report.page.difference_sections import differences
 from ssdbench.report.page.label_placement import Canvas
 from ssdbench.report.page.ladder_table import RUNGS
-from ssdbench.report.page.svg_figures import scatter
+from ssdbench.report.page.svg_figures import LATENCY, SPEED, scatter
 from ssdbench.report.page.sweep_section import sweep_part
-from ssdbench.report.page.table_notes import agreement_sentence, doubts, filters, group_notes
-from ssdbench.report.page.timing_table import STAGES, timing_table
-from ssdbench.report.summary.findings import timed_on
+from ssdbench.report.page.table_notes import agreement_sentence, doubts, filters, folded_title, group_notes
+from ssdbench.report.page.timing_table import STAGES, machine_sentence, timing_table
 from ssdbench.report.summary.pareto import series_of
 from ssdbench.report.summary.verdicts import interval_table, percent, verdict_notes
 
@@ -38,7 +37,9 @@ def render_page(summary: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
         summary: as `build_summary` gives it. pictures: as `build_pictures` gives them, of all dataset tags.
     """
     templates = page_templates()
-    templates.filters |= {name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count")}
+    templates.filters |= {
+        name: getattr(words, name) for name in ("accuracy", "change", "share", "quantity", "count", "factor")
+    }
     templates.filters["percent"] = percent
     templates.globals |= {name: getattr(words, name) for name in ("shown", "cell_name", "framework_name", "interval")}
     templates.globals |= {"is_address": _is_address, "DASH": words.DASH}
@@ -91,14 +92,17 @@ def _titles(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lede(summary: Mapping[str, Any], is_scored: bool) -> str:
-    """What was measured, in one sentence."""
+    """Which cell to take, and what was measured."""
     ran = [row for row in summary["rows"] if row["status"] != "unsupported"]
     models = words.listed([model["title"] for model in summary["models"].values()])
     places = words.listed([f"{dataset['count']} ({dataset['tag']})" for dataset in summary["datasets"]])
     settings = words.listed(list(dict.fromkeys(words.setting_words(row["setting"]) for row in ran if row["setting"])))
     measured = ["scored by COCO's rules"] if is_scored else []
     measured += [f"timed at {settings}{_processors(ran)}"] if settings else []
-    sentence = f"{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}"
+    best = [group for group in summary["groups"] if group["best_sentence"]]
+    names = {group["id"]: f"{group['title']}, {group['protocol']}: " if len(best) > 1 else "" for group in best}
+    advice = "".join(f"{names[group['id']]}{group['best_sentence']} " for group in best)
+    sentence = f"{advice}{words.count(len(ran), 'cell')} of {models} on {places or summary['tag']}"
     sentence += f", {words.listed(measured)}." if measured else "."
     unscored = " No annotations were given, so this report says how far the cells agree and how fast they are."
     return sentence + ("" if is_scored else unscored)
@@ -108,7 +112,7 @@ def _processors(rows: Sequence[Mapping[str, Any]]) -> str:
     cpus = list(dict.fromkeys(cpu for row in rows for cpu in row["timed_on"]))
     if len(cpus) < 2:
         return "".join(f" on {cpu}" for cpu in cpus)
-    return f" on {len(cpus)} different processors, whose latencies do not compare: {words.listed(cpus)}"
+    return f" on {len(cpus)} different processors, whose milliseconds do not compare: {words.listed(cpus)}"
 
 
 def _group(group: Mapping[str, Any], summary: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,20 +124,30 @@ def _group(group: Mapping[str, Any], summary: Mapping[str, Any], rows: Mapping[s
         **group,
         "is_scored": group["dataset"] in annotated or any(row["AP"] is not None for row in own),
         "agreement": agreement_sentence(own),
-        "wide": scatter(own, series, _WIDE),
-        "narrow": scatter(own, series, _NARROW),
-        "is_across_processors": len(timed_on(own)) > 1,
+        "wide": scatter(own, series, _WIDE, SPEED),
+        "narrow": scatter(own, series, _NARROW, SPEED),
+        "wide_ms": scatter(own, series, _WIDE, LATENCY),
+        "narrow_ms": scatter(own, series, _NARROW, LATENCY),
+        "machine": machine_sentence(own, details),
+        "speed_reference": next((_speed_base(row) for row in own if row["speed_reference"]), "no cell"),
         "has_valid": any(row["timing_valid"] is not False and row["latency_p50_ms"] is not None for row in own),
         "has_invalid": any(row["timing_valid"] is False for row in own),
         "slowest_ms": _largest(own, "latency_p50_ms"),
         "largest_mb": _largest(own, "model_mb"),
         "timing": timing_table(own, details),
         "sweep": sweep_part(own, summary["sweep"], series),
-        "notes": group_notes(own, details),
+        "notes": (notes := group_notes(own, details)),
+        "folded_title": folded_title(notes),
         "doubts": {row["id"]: doubts(row, details[row["id"]]) for row in own},
         "intervals": _intervals(own, details),
         "verdict_notes": verdict_notes(own),
     }
+
+
+def _speed_base(row: Mapping[str, Any]) -> str:
+    """The cell whose speed is 1, by its name."""
+    framework, _, precision = row["speed_reference"].partition("/")
+    return words.cell_name({"framework": framework, "precision": precision})
 
 
 def _largest(rows: Sequence[Mapping[str, Any]], column: str) -> float | None:

@@ -12,19 +12,20 @@ Row = Mapping[str, Any]
 
 
 def group_notes(rows: Sequence[Row], details: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a group's rows do not show themselves, troubles first: [{text, is_trouble, tail}].
+    """What a group's rows do not show themselves, troubles first: [{text, kind, is_trouble, tail}].
 
-    tail: the end of a failed cell's log.
+    kind: what a note that is not a trouble is about. tail: the end of a failed cell's log.
     """
     notes = [_note(text, is_trouble=True) for text in mark_notes(rows)]
     for row in rows:
         tail = details[row["id"]]["log_tail"]
-        notes += [_note(text, is_trouble=row["status"] != "unsupported", tail=tail) for text in row_notes(row)]
+        kind = "why cells are unsupported" if row["status"] == "unsupported" else ""
+        notes += [_note(text, kind, is_trouble=not kind, tail=tail) for text in row_notes(row)]
         expected = details[row["id"]]["expected"]
         if expected:
-            notes.append(_note(_expected(row, expected), is_trouble=expected["is_outside"]))
+            notes.append(_note(_expected(row, expected), "the AP that was expected", is_trouble=expected["is_outside"]))
         if row["looks_like"]:
-            notes.append(_note(f"{cell_name(row)}: {row['looks_like']}"))
+            notes.append(_note(f"{cell_name(row)}: {row['looks_like']}", "what losses look like"))
     return sorted(notes, key=lambda note: not note["is_trouble"])
 
 
@@ -32,10 +33,24 @@ def doubts(row: Row, detail: Mapping[str, Any]) -> list[str]:
     """What the status of a row adds to itself, in a few words; the notes say more."""
     expected = detail["expected"]
     return [
+        *([_more(row)] if row["speed_verdict"] == "undecided" else []),
         *(["timing not valid"] if row["timing_valid"] is False and row["latency_p50_ms"] is not None else []),
         *(["AP not as expected"] if expected and expected["is_outside"] else []),
         *(["marked, see note"] if row["marks"] else []),
     ]
+
+
+def folded_title(notes: Sequence[Mapping[str, Any]]) -> str:
+    """The heading of the notes that are folded: how many there are, and of what kind."""
+    kinds = list(dict.fromkeys(note["kind"] for note in notes if not note["is_trouble"]))
+    return f"{count(sum(not note['is_trouble'] for note in notes), 'note')}: {listed(kinds)}" if kinds else ""
+
+
+def _more(row: Row) -> str:
+    """About how much longer a timing would decide whether a cell is faster or slower."""
+    minutes = (row["speed_more_s"] or 0) / 60
+    about = f"{minutes:.0f} min" if minutes >= 1.5 else f"{row['speed_more_s'] or 0:.0f} s"
+    return f"speed undecided: about {about} more of turns would decide"
 
 
 def agreement_sentence(rows: Sequence[Row]) -> str:
@@ -56,14 +71,16 @@ def agreement_sentence(rows: Sequence[Row]) -> str:
 
 def filters(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """What the cells can be chosen by: [{name, title, options: [{value, text}]}], only where there is a choice."""
-    titles = {"framework": "Framework", "precision": "Precision", "verdict": "Verdict", "status": "Status"}
+    titles = {"framework": "Framework", "precision": "Precision", "verdict": "Verdict", "speed_verdict": "Speed"}
+    titles |= {"status": "Status"}
+    empty = {"verdict": "no verdict", "speed_verdict": "not compared"}
     values = {name: list(dict.fromkeys(row[name] for row in rows)) for name in titles}
     return [
         {
             "name": name,
             "title": title,
             "options": [
-                {"value": value, "text": framework_name(value) if name == "framework" else value or "no verdict"}
+                {"value": value, "text": framework_name(value) if name == "framework" else value or empty.get(name, "")}
                 for value in values[name]
             ],
         }
@@ -72,8 +89,8 @@ def filters(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _note(text: str, *, is_trouble: bool = False, tail: Sequence[str] = ()) -> dict[str, Any]:
-    return {"text": text, "is_trouble": is_trouble, "tail": "\n".join(tail)}
+def _note(text: str, kind: str = "", *, is_trouble: bool = False, tail: Sequence[str] = ()) -> dict[str, Any]:
+    return {"text": text, "kind": kind, "is_trouble": is_trouble, "tail": "\n".join(tail)}
 
 
 def _expected(row: Row, expected: Mapping[str, Any]) -> str:

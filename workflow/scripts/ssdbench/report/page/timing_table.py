@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssdbench.report.words import cell_name, listed, setting_words
+from ssdbench.report.words import setting_words
 
 STAGES = {
     "decode": "Decode",
@@ -14,8 +14,6 @@ STAGES = {
     "postprocess": "Post-process",
     "end_to_end": "End to end",
 }
-# Something always runs for a moment: below this share of a round it is not worth a sentence.
-_WORTH_A_NOTE = 0.2
 
 
 def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -25,11 +23,10 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
         rows: the group's summary rows. details: by cell id.
 
     Returns:
-        {setting, host, most, has_workload, lines, notes}. setting, host: what all cells share, or empty. most: the
+        {setting, host, most, lines}. setting, host: what all cells share, or empty. most: the
         latency in ms at the right end of the drawn rounds. A line is {id, setting, host, stages, rounds, queries,
-        medians, drawn, workload, left_out}: `stages` are {name: [(percentile, ms)]}, `medians` are those of the rounds,
-        in order; left_out: the share of the time that was disturbed and does not count; `drawn` is {p50, p90, p99,
-        medians}, each a percentage of `most` or None. notes: what disturbed which round.
+        cycles, speeds, medians, drawn}: `stages` are {name: [(percentile, ms)]}, `speeds` theirs, `medians` those of
+        the rounds, in order; `drawn` is {p50, p90, p99, medians}, each a percentage of `most` or None.
     """
     timed = [row for row in rows if details[row["id"]]["timing"].get("stages")]
     if not timed:
@@ -45,9 +42,7 @@ def timing_table(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) 
         "setting": settings.pop() if len(settings) == 1 else "",
         "host": hosts.pop() if len(hosts) == 1 else "",
         "most": most,
-        "has_workload": any(line["workload"] is not None for line in lines),
         "lines": lines,
-        "notes": [note for row in rows for note in _notes(row, details[row["id"]]["timing"])],
     }
 
 
@@ -62,8 +57,8 @@ def _line(row: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
         "rounds": timing.get("rounds"),
         "queries": timing.get("queries"),
         "medians": [entry["latency_p50_ms"] for entry in per_round if entry.get("latency_p50_ms") is not None],
-        "workload": timing.get("reference_ms"),
-        "left_out": _left_out(per_round),
+        "cycles": timing.get("cycles"),
+        "speeds": timing.get("speeds") or {},
     }
 
 
@@ -73,22 +68,13 @@ def _drawn(line: Mapping[str, Any], most: float) -> dict[str, Any]:
     return {**at, "medians": [100 * median / most for median in line["medians"]]}
 
 
-def _left_out(per_round: Sequence[Mapping[str, Any]]) -> float | None:
-    """The share of the time that was disturbed and is left out; None where no round says."""
-    left_out, used = (sum(entry.get(key, 0.0) for entry in per_round) for key in ("left_out_s", "seconds"))
-    return left_out / (left_out + used) if used else None
+def machine_sentence(rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> str:
+    """What the machine did while a group's cells took their turns; empty if they were not timed.
 
-
-def _notes(row: Mapping[str, Any], timing: Mapping[str, Any]) -> list[str]:
-    """A sentence for each round of which much was disturbed: how much of its time, and by what."""
-    notes = []
-    for entry in timing.get("per_round") or []:
-        if entry.get("is_undisturbed", True) and (_left_out([entry]) or 0.0) < _WORTH_A_NOTE:
-            continue
-        name = f"{cell_name(row)}, round {entry['round']}"
-        if entry["is_undisturbed"]:
-            what = f"{entry['left_out_s']:.1f} of {entry['left_out_s'] + entry['seconds']:.1f} s were left out"
-        else:
-            what = "too little was undisturbed, so nothing is left out"
-        notes.append(f"{name}: {what}; {listed(entry['disturbances'])}.")
-    return notes
+    All cells of a table share their rounds, so they say the same of them.
+    """
+    timings = [timing for row in rows if (timing := details[row["id"]]["timing"]).get("stages")]
+    if not timings:
+        return ""
+    said = list(dict.fromkeys(sentence for timing in timings for sentence in timing.get("machine") or []))
+    return " ".join(said) or "The machine was quiet meanwhile."

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssdbench.coco.metric_names import METRICS
+from ssdbench.report.summary.best_cell import best_cell, best_sentence
 from ssdbench.report.summary.environment import describe_environment, host_names, processors
 from ssdbench.report.summary.findings import findings
-from ssdbench.report.summary.machine_pace import judge_pace
 from ssdbench.report.summary.provenance import provenance_marks
 from ssdbench.report.summary.published_rows import explain, match_published
 from ssdbench.report.summary.sweep_rows import sweep_rows
@@ -18,12 +18,14 @@ from ssdbench.report.words import CELL_WORDS, cell_name, count
 
 _TIMES = ("latency_p50_ms", "latency_p90_ms", "throughput_ips")
 _MORE_TIMES = ("end_to_end_p50_ms", "end_to_end_p90_ms", "load_ms", "first_call_ms")
-_TIMING_DETAILS = ("rounds", "queries", "stages", "per_round", "reference_ms")
+_SPEEDS = ("speed", "speed_low", "speed_high")
+_TIMING_DETAILS = ("rounds", "cycles", "queries", "stages", "per_round", "speeds", "machine", "pace", "cores")
 _RANGE = ("latency_p50_low_ms", "latency_p50_high_ms")
 
 COLUMNS = (
     "model", "protocol", "framework", "precision", "status", "reason", "images",
     *METRICS,
+    *_SPEEDS, "speed_verdict", "speed_reference",
     *_TIMES, "timing_valid", "timing_reason", "model_mb", "peak_rss_mb",
     "dataset", "setting", *_MORE_TIMES, "AP_change", "AP_share", "detections", "log",
     "verdict", "AP_change_low", "AP_change_high", "latency_p50_low_ms", "latency_p50_high_ms",
@@ -39,7 +41,7 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
         context: what the cells share:
             `kind`: `dataset` or `published`; `tag`: the dataset tag, or `published`;
             `images`: the image lists (images.json), one per dataset tag of the runs;
-            `reference`: {framework, precision};
+            `reference`: {framework, precision}; `share`: of the reference's AP that a cell is to keep;
             `models`: {name: {title, licence, trained_on, source, references}};
             `protocols`: {name: {summary, differences}}; `published`: as `load_published` gives it;
             `code`: {step: {framework: sha256 of the code that makes such results now}};
@@ -59,8 +61,9 @@ def build_summary(runs: Sequence[Mapping[str, Any]], context: Mapping[str, Any])
     rows = [_row(run) for run in runs]
     for row, marks in zip(rows, provenance_marks(runs, context.get("code", {})), strict=True):
         row["marks"] = marks
-    paces = {row["id"]: _number(run.get("timing") or {}, "reference_ms") for row, run in zip(rows, runs, strict=True)}
-    judge_pace(rows, {cell: pace for cell, pace in paces.items() if pace})
+    if context["kind"] == "published":  # rows that reproduce published ones are not compared with one another
+        for row in rows:
+            row |= {**dict.fromkeys(_SPEEDS), "speed_verdict": "", "speed_reference": "", "speed_more_s": None}
     details = {row["id"]: _details(run) for row, run in zip(rows, runs, strict=True)}
     groups = _groups(rows, details, context)
     datasets = [_dataset(images) for images in context.get("images", [])]
@@ -108,6 +111,9 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "images": _number(run.get("detect") or {}, "images"),
         **scores,
         **{name: _number(timing, name) for name in (*_TIMES, *_MORE_TIMES, *_RANGE, "peak_rss_mb")},
+        **{name: _number(timing, name) for name in (*_SPEEDS, "speed_more_s")},
+        "speed_verdict": timing.get("speed_verdict") or "",
+        "speed_reference": timing.get("speed_reference") or "",
         "timing_valid": valid if isinstance(valid, bool) else None,
         "timing_reason": timing.get("timing_reason") or "",
         "model_mb": None if size is None else size / 1e6,
@@ -148,7 +154,9 @@ def _missing(run: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, str
     elif metrics.get("reason"):
         reasons |= dict.fromkeys(METRICS, metrics["reason"])
     if timing.get("reason"):
-        reasons |= dict.fromkeys((*_TIMES, *_MORE_TIMES, "peak_rss_mb"), timing["reason"])
+        reasons |= dict.fromkeys((*_SPEEDS, *_TIMES, *_MORE_TIMES, "peak_rss_mb"), timing["reason"])
+    elif timing and timing.get("speed") is None:
+        reasons |= dict.fromkeys(_SPEEDS, "no other cell of this table was timed in the same turns")
     return reasons
 
 
@@ -164,6 +172,7 @@ def _groups(
     for number, ((dataset, model, protocol), group_rows) in enumerate(members.items(), start=1):
         reference = next((row for row in group_rows if all(row[key] == wanted[key] for key in wanted)), None)
         reason = _set_changes(group_rows, reference, cell_name(wanted))
+        best = best_cell(group_rows, context.get("share", 0.99))
         description = context.get("protocols", {}).get(protocol, {})
         groups.append(
             {
@@ -177,6 +186,8 @@ def _groups(
                 "reference": reference["id"] if reference else None,
                 "reference_reason": reason,
                 "cells": [row["id"] for row in group_rows],
+                "best": best["id"] if best else None,
+                "best_sentence": best_sentence(best, reference, context.get("share", 0.99)),
                 "findings": findings(group_rows, reference),
                 "verdict": verdict_sentence([part for row in group_rows if (part := details[row["id"]]["comparison"])]),
             }

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssdbench.report.words import accuracy, cell_name, quantity, ratio, share
+from ssdbench.report.words import accuracy, cell_name, factor, quantity, share, speed_interval
 
 
 def comparable_timings(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows whose latencies may be set beside each other: valid ones, and none where the processors differ."""
-    return _validly_timed(rows) if len(timed_on(rows)) < 2 else []
-
-
-def timed_on(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The processors of the valid timings."""
-    return {cpu for row in _validly_timed(rows) for cpu in row["timed_on"]}
-
-
-def _validly_timed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row["latency_p50_ms"] and row["timing_valid"] is not False]
+    """The rows whose speeds may be set beside each other: those with a speed, unless their timing is not valid."""
+    return [row for row in rows if row["speed"] is not None and row["timing_valid"] is not False]
 
 
 def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """What a reader wants first of one group: [{label, figure, unit, words}]; what is unknown is left out.
 
-    Only timings that compare make a cell the fastest. Where the fastest is lost or undecided, the fastest that is
-    kept follows.
+    Only valid timings make a cell the fastest. If the fastest is lost or undecided, the fastest that is kept follows.
     """
     facts = []
     if reference is not None and reference["AP"] is not None:
@@ -34,14 +24,11 @@ def findings(rows: Sequence[Mapping[str, Any]], reference: Mapping[str, Any] | N
         facts.append(_fact("Reference", accuracy(reference["AP"]), "AP", words))
     timed = comparable_timings(rows)
     if timed:
-        fastest = min(timed, key=lambda row: row["latency_p50_ms"])
-        words = cell_name(fastest) + _gain(fastest, reference) + _among(timed, rows)
-        facts.append(_fact("Fastest", quantity(fastest["latency_p50_ms"]), "ms", words))
+        fastest = max(timed, key=lambda row: row["speed"])
+        facts.append(_speed("Fastest", fastest, reference, _among(timed, rows)))
         kept = [row for row in timed if row["verdict"] == "kept" or row is reference]
         if fastest["verdict"] in ("lost", "undecided") and kept:
-            steady = min(kept, key=lambda row: row["latency_p50_ms"])
-            words = cell_name(steady) + (_gain(steady, reference) or ", the reference itself")
-            facts.append(_fact("Fastest kept", quantity(steady["latency_p50_ms"]), "ms", words))
+            facts.append(_speed("Fastest kept", max(kept, key=lambda row: row["speed"]), reference))
     sized = [row for row in rows if row["model_mb"]]
     if sized:
         smallest = min(sized, key=lambda row: row["model_mb"])
@@ -67,11 +54,14 @@ def _fact(label: str, figure: str, unit: str, words: str) -> dict[str, str]:
     return {"label": label, "figure": figure, "unit": unit, "words": words + "."}
 
 
-def _speed_up(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
-    if reference is None or row is reference or not reference["latency_p50_ms"] or reference["timing_valid"] is False:
-        return ""
-    times = ratio(reference["latency_p50_ms"] / row["latency_p50_ms"])
-    return f", {times} times as fast as the reference"
+def _speed(label: str, row: Mapping[str, Any], reference: Mapping[str, Any] | None, more: str = "") -> dict[str, str]:
+    """How fast a cell is, relative to the one that is 1, and with how much of the reference's AP."""
+    unit = f"× {'the reference' if reference and reference['speed_verdict'] == 'reference' else row['speed_reference']}"
+    words = cell_name(row)
+    words += ", the reference itself" if row["speed_verdict"] == "reference" else f", {speed_interval(row)}"
+    if row["AP_share"] is not None:
+        words += f", with {_ap(row)}"
+    return _fact(label, factor(row["speed"]), unit, words + more)
 
 
 def _part(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
@@ -81,21 +71,14 @@ def _part(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
     return size + (f" and {_ap(row)}" if row["AP_share"] is not None else "")
 
 
-def _gain(row: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
-    """How much faster than the reference, where that compares, and with how much of its AP."""
-    speed_up = _speed_up(row, reference)
-    whose = "its" if speed_up else "the reference's"
-    return speed_up + (f", with {_ap(row, whose)}" if row["AP_share"] is not None else "")
-
-
 def _among(timed: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> str:
     """Of how many cells the fastest is one, where some timings are struck out."""
-    measured = sum(bool(row["latency_p50_ms"]) for row in rows)
+    measured = sum(row["speed"] is not None for row in rows)
     return (
         f". {len(timed)} of {measured} timings are valid, and the others do not count" if len(timed) < measured else ""
     )
 
 
-def _ap(row: Mapping[str, Any], whose: str = "its") -> str:
+def _ap(row: Mapping[str, Any]) -> str:
     verdict = f" (verdict: {row['verdict']})" if row["verdict"] else ""
-    return f"{share(row['AP_share'])} of {whose} AP{verdict}"
+    return f"{share(row['AP_share'])} of the reference's AP{verdict}"

@@ -16,14 +16,14 @@ def series_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def pareto(rows: Sequence[Row]) -> list[Row]:
-    """The rows that no other beats in both AP and latency, from the fastest to the most accurate.
+    """The rows that no other beats in both AP and speed, from the fastest to the most accurate.
 
-    Rows without AP or latency, or whose timing is not valid, have no part in it; across processors there is none. Of
-    rows with the same latency the most accurate is given, of equal rows the first.
+    Rows without AP or speed, or whose timing is not valid, have no part in it. Of rows with the same speed the most
+    accurate is given, of equal rows the first.
     """
     best: list[Row] = []
     scored = comparable_timings([row for row in rows if row["AP"] is not None])
-    for row in sorted(scored, key=lambda row: (row["latency_p50_ms"], -row["AP"])):
+    for row in sorted(scored, key=lambda row: (-row["speed"], -row["AP"])):
         if not best or row["AP"] > best[-1]["AP"]:
             best.append(row)
     return best

@@ -9,6 +9,7 @@ from ssdbench.catalog.timing_setting import Setting
 from ssdbench.report.words import CELL_WORDS
 
 _TIMES = (
+    "speed", "speed_low", "speed_high",
     "latency_p50_ms", "latency_p90_ms", "end_to_end_p50_ms", "end_to_end_p90_ms", "throughput_ips", "rounds", "queries",
     "peak_rss_mb",
 )  # fmt: skip
@@ -17,6 +18,7 @@ _RANGES = ("end_to_end_p50_ms", "throughput_ips")
 
 SWEEP_COLUMNS = (
     *CELL_WORDS, "setting", "batch", "threads", "streams", "status", "reason",
+    "speed", "speed_low", "speed_high", "speed_verdict", "speed_reference",
     "latency_p50_ms", "latency_p90_ms", "end_to_end_p50_ms", "end_to_end_p90_ms", "throughput_ips",
     "timing_valid", "timing_reason", "rounds", "queries", "peak_rss_mb", "is_default", "log",
 )  # fmt: skip
@@ -57,6 +59,8 @@ def sweep_rows(
                     "status": facts["status"],
                     "reason": facts.get("reason") or "",
                     **{key: facts.get(key) for key in _TIMES},
+                    "speed_verdict": facts.get("speed_verdict") or "",
+                    "speed_reference": facts.get("speed_reference") or "",
                     "timing_valid": facts.get("timing_valid"),
                     "timing_reason": facts.get("timing_reason") or "",
                     "is_default": number == 0,

@@ -13,7 +13,7 @@ from ssdbench.report.summary.build_summary import _TIMES, COLUMNS
 from ssdbench.report.summary.row_notes import SAMPLE_NOTE, mark_notes, row_notes
 from ssdbench.report.summary.sweep_rows import SWEEP_COLUMNS
 from ssdbench.report.summary.verdicts import verdict_notes
-from ssdbench.report.words import DASH, cell_name, change, interval, shown
+from ssdbench.report.words import DASH, cell_name, change, factor, interval, shown
 
 
 def write_summary(
@@ -46,8 +46,8 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
     """A table per group, and below it the cells that are not `ok` or whose timing is not valid."""
     all_columns = {
         "AP": "AP", "AP_change": "change (95 % interval)", "verdict": "verdict", "AP50": "AP50",
-        "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms", "throughput_ips": "images/s",
-        "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
+        "speed": "speed (95 % interval)", "latency_p50_ms": "p50, ms", "latency_p90_ms": "p90, ms",
+        "throughput_ips": "images/s", "model_mb": "model, MB", "peak_rss_mb": "memory, MB", "status": "status",
     }  # fmt: skip
     by_id = {row["id"]: row for row in summary["rows"]}
     lines = [f"# Results on {_markdown(summary['tag'])}", ""]
@@ -58,6 +58,8 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         heading = f"{group['title']}, protocol {group['protocol']}, {group['dataset']}"
         lines += [f"## {_markdown(heading)}", ""]
         columns = dict(all_columns)
+        if group["best_sentence"]:
+            lines += [_markdown(group["best_sentence"]), ""]
         if group["verdict"]:
             lines += [_markdown(group["verdict"]), ""]
         else:
@@ -76,9 +78,15 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
 
 def _flagged(row: Mapping[str, Any], column: str) -> str:
     text = shown(row, column) or DASH
+    if column == "speed" and row["speed"] is not None and row["speed_verdict"] != "reference":
+        text = f"{text} ({factor(row['speed_low'])} to {factor(row['speed_high'])})"
     if column == "AP_change" and row["AP_change_low"] is not None:
         return f"{change(row['AP_change'], 4)} ({interval(row['AP_change_low'], row['AP_change_high'])})"
-    return f"{text} (not valid)" if column in _TIMES and row["timing_valid"] is False and text != DASH else text
+    return (
+        f"{text} (not valid)"
+        if column in (*_TIMES, "speed") and row["timing_valid"] is False and text != DASH
+        else text
+    )
 
 
 def _markdown(text: str) -> str:

@@ -2,8 +2,8 @@
 (() => {
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
   const marksOf = (plot) => all(".mark[data-ap]:not([hidden])", plot)
-    .map(({ dataset }) => ({ ...dataset, ap: Number(dataset.ap), latency: Number(dataset.latency) }))
-    .sort((a, b) => a.latency - b.latency || b.ap - a.ap);
+    .map(({ dataset }) => ({ ...dataset, ap: Number(dataset.ap), speed: Number(dataset.speed) }))
+    .sort((a, b) => b.speed - a.speed || b.ap - a.ap);
 
   // The marks that no other shown mark beats in both, from the fastest to the most accurate.
   const frontOf = (marks) => marks.reduce((best, mark) => (best.length && mark.ap <= best.at(-1).ap ? best : [...best, mark]), []);
@@ -11,27 +11,27 @@
   function drawLine(plot) {
     const [first, ...rest] = frontOf(marksOf(plot));
     const steps = rest.map((mark) => `H${mark.x}V${mark.y}`).join("");
-    plot.querySelector(".front").setAttribute("d", first ? `M${first.x} ${first.y}${steps}H${plot.dataset.right}` : "");
+    plot.querySelector(".front").setAttribute("d", first ? `M${first.x} ${first.y}${steps}H${plot.dataset.left}` : "");
   }
 
   function answer(marks, limit) {
     if (!marks.length) return "No cell with a valid timing is shown.";
-    const best = frontOf(marks).filter((mark) => mark.latency <= limit).at(-1);
-    if (!best) return `No cell stays under ${limit} ms. The fastest is ${marks[0].words}.`;
+    const best = frontOf(marks).filter((mark) => mark.speed >= limit).at(-1);
+    if (!best) return `No cell is ${limit} times as fast as the reference. The fastest is ${marks[0].words}.`;
     // Where the third decimal does not tell them apart, a faster one may be the better choice.
-    const like = marks.find((mark) => mark.latency < best.latency && mark.ap.toFixed(3) === best.ap.toFixed(3));
-    return `Best under ${limit} ms: ${best.words}.` + (like ? ` As accurate to three decimals and faster: ${like.words}.` : "");
+    const like = marks.find((mark) => mark.speed > best.speed && mark.ap.toFixed(3) === best.ap.toFixed(3));
+    return `Most accurate at ${limit} times or more: ${best.words}.` + (like ? ` As accurate to three decimals and faster: ${like.words}.` : "");
   }
 
-  // "Best under X ms": a slider whose limit the line in the figure follows.
-  all(".latency-limit").forEach((panel) => {
+  // "Most accurate at X times or more": a slider whose limit the line in the figure follows.
+  all(".speed-limit").forEach((panel) => {
     const plots = all(".scatter", panel.parentElement);
     const [slider, output, best] = ["input", "output", ".best"].map((name) => panel.querySelector(name));
 
     function update() {
-      const limit = Number(Number(slider.value).toPrecision(4));
-      output.textContent = `${limit} ms`;
-      slider.setAttribute("aria-valuetext", `${limit} ms`);
+      const limit = Number(Number(slider.value).toPrecision(3));
+      output.textContent = `${limit} times as fast as the reference`;
+      slider.setAttribute("aria-valuetext", `${limit} times as fast as the reference`);
       const text = answer(marksOf(plots[0]), limit);
       if (best.textContent !== text) best.textContent = text;
       plots.forEach((plot) => {

@@ -1,0 +1,94 @@
+"""A machine made up: cells take turns on it while something slows it down, and every turn's true cost is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Seconds since the start -> how many times as long everything takes.
+Slowdown = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class SimulatedCell:
+    """ms: of a query on the quiet machine. suffers: how much of the machine's slowdown this cell feels."""
+
+    ms: float
+    suffers: float = 1.0
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """What a measurement saw, and what it should have found.
+
+    differences: a round's log(reference) - log(cell) by cycle, [rounds][cycles, cells]; the first cell is the
+    reference. true_logs: log of the speed that each cell had, averaged over the cycles of this run.
+    """
+
+    differences: list[NDArray[np.float64]]
+    true_logs: NDArray[np.float64]
+
+
+def simulated_run(
+    cells: Sequence[SimulatedCell],
+    slowdown: Slowdown,
+    generator: np.random.Generator,
+    cycles: Sequence[int] = (60, 60),
+    noise: float = 0.04,
+    spikes: float = 0.0,
+    of_processes: float = 0.003,
+    turn_ms: float = 24.0,
+) -> SimulatedRun:
+    """Let the cells take turns in random order in rounds of so many cycles, with half a minute between rounds.
+
+    noise: standard deviation of a turn's logarithm. spikes: share of the turns that take two to five times as long.
+    of_processes: standard deviation of what a fresh process adds to a cell's logarithm for a whole round.
+    """
+    now, differences, true = generator.uniform(0, 100), [], []
+    for count in cycles:
+        of_round = generator.normal(0, of_processes, len(cells))
+        seen, quiet = np.empty((count, len(cells))), np.empty((count, len(cells)))
+        for cycle in range(count):
+            for place in generator.permutation(len(cells)):
+                cell = cells[place]
+                slower = 1 + (slowdown(now) - 1) * cell.suffers
+                hit = generator.uniform(2, 5) if generator.random() < spikes else 1.0
+                seen[cycle, place] = np.log(cell.ms * slower * hit) + generator.normal(0, noise) + of_round[place]
+                now += max(turn_ms, cell.ms) * slower * hit / 1e3
+            # What the ratio really was: all cells at the same moment.
+            quiet[cycle] = [np.log(cell.ms * (1 + (slowdown(now) - 1) * cell.suffers)) for cell in cells]
+        differences.append(seen[:, :1] - seen)
+        true.append(quiet[:, :1] - quiet)
+        now += 30
+    return SimulatedRun(differences, np.concatenate(true).mean(axis=0))
+
+
+def drift(generator: np.random.Generator) -> Slowdown:
+    """Slower by up to 40 % over some minutes."""
+    rate = generator.uniform(0.0005, 0.003)
+    return lambda now: 1 + rate * now
+
+
+def comes_and_goes(generator: np.random.Generator) -> Slowdown:
+    """A neighbour that slows everything to 1.35 times, for tenths of a second or for minutes."""
+    typical = np.exp(generator.uniform(np.log(0.2), np.log(60)))
+    ends = np.cumsum(generator.exponential(typical, size=max(40, int(600 / typical))))
+    first = int(generator.integers(2))
+
+    def slowdown(now: float) -> float:
+        return 1.35 if (int(np.searchsorted(ends, now)) + first) % 2 else 1.0
+
+    return slowdown
+
+
+def periodic(period: float) -> Callable[[np.random.Generator], Slowdown]:
+    """Load for a third of every period of so many seconds."""
+    return lambda generator: lambda now: 1.35 if now % period < period / 3 else 1.0
+
+
+def steady(generator: np.random.Generator) -> Slowdown:
+    """Nothing slows it down."""
+    return lambda now: 1.0
