@@ -155,11 +155,11 @@ def test_bgr_pixels_cost_what_was_measured(project: Project, environment: dict[s
 @pytest.fixture(scope="module")
 def graphs(project: Project, environment: dict[str, str], measured: object) -> None:
     """Make the `graph` artifacts, without running the cells."""
-    cards = [
-        f"resources/models/{MODEL}/artifacts/graph/{framework}/fp32/card.json"
+    folders = [
+        f"resources/models/{MODEL}/artifacts/graph/{framework}/fp32"
         for framework in ("tensorflow", "tflite", "onnxruntime")
     ]
-    done = project.run(*cards, config={**LOCAL, "protocols": ["graph"]}, environment=environment)
+    done = project.run(*folders, config={**LOCAL, "protocols": ["graph"]}, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -234,8 +235,8 @@ def test_cluster_generic_submits_asks_and_retries_what_was_cancelled(
         "precisions": ["fp16"],
         "reference": {"framework": "tflite", "precision": "fp16"},
     }
-    card = copy.folder / f"resources/models/{MODEL}/artifacts/heads/tflite/fp16/card.json"
-    card.unlink()  # a conversion through the queue
+    # Without its artifact: a conversion through the queue.
+    shutil.rmtree(copy.folder / f"resources/models/{MODEL}/artifacts/heads/tflite/fp16")
     before = len(slurm.ended())
     process = start(command(slurm, copy, "cluster-generic", config))
     try:

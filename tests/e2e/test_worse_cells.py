@@ -296,8 +296,8 @@ def diagnose(healthy: Project, coco_sample: CocoSample, tmp_path: Path) -> Calla
             tmp_path / "log",
             {
                 **files,
-                "card": card_of(healthy, ONNX),
-                "reference_card": card_of(healthy, REFERENCE),
+                "artifact": card_of(healthy, ONNX).parent,
+                "reference_artifact": card_of(healthy, REFERENCE).parent,
                 "images": healthy.folder / "results/local/images.json",
                 "annotations": coco_sample.annotations,
                 **inputs,
@@ -328,7 +328,7 @@ def test_the_script_runs_the_cell_where_its_ap_is_too_low(diagnose: Callable[...
 def test_the_script_runs_nothing_where_there_is_nothing_to_explain_or_an_ap_is_too_high(
     diagnose: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    no_artifact = {"card": tmp_path / "none.json", "reference_card": tmp_path / "none.json"}
+    no_artifact = {"artifact": tmp_path / "none", "reference_artifact": tmp_path / "none"}
     parts = tmp_path / "parts.json"
     parts.write_text(json.dumps({"status": "ok", "held_out": {"images": 30, "AP": 0.25}}))
 
@@ -344,7 +344,7 @@ def test_the_script_runs_nothing_where_there_is_nothing_to_explain_or_an_ap_is_t
 def test_a_missing_artifact_is_the_reason_of_a_diagnosis_that_failed(
     diagnose: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    record = diagnose(expected_of(0.35), card=tmp_path / "none.json")
+    record = diagnose(expected_of(0.35), artifact=tmp_path / "none")
 
     assert record["status"] == "failed"
-    assert "none.json does not exist" in record["reason"]
+    assert "card.json does not exist" in record["reason"]

@@ -35,6 +35,8 @@ def peaks(folder: Path, images: int, replicates: int, steps: Sequence[str] = ())
     records = {"ok": _OK, "timing": {**_OK, "speed": None}, "detect": {**_OK, "images": images}}
     for name, record in records.items():
         (folder / f"{name}.json").write_text(json.dumps(record))
+    (folder / "artifact").mkdir(exist_ok=True)
+    (folder / "artifact/card.json").write_text(json.dumps(_OK))
     for index, framework in enumerate(CELLS):
         run = make_run(framework, dataset="large")
         (folder / f"run{index}.json").write_text(json.dumps(run))
@@ -85,7 +87,7 @@ _STEPS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = {
     ),
     "collect_run": (
         {
-            "card": "ok.json", "metrics": "metrics.json", "parts": "parts.json", "parity": "parity.json",
+            "artifact": "artifact", "metrics": "metrics.json", "parts": "parts.json", "parity": "parity.json",
             "diagnosis": "ok.json", "timing": "timing.json", "detect": "detect.json",
             "replicates": "replicates.json", "reference": "replicates.json",
         },
@@ -102,7 +104,7 @@ _STEPS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = {
             "json": "summary.json", "csv": "summary.csv", "markdown": "summary.md", "sweep": "sweep.csv",
             "page": "report/index.html",
         },
-        {"context": _CONTEXT, "code": {}, "there": {"cells": []}},
+        {"context": _CONTEXT, "hashes": {}, "there": {"cells": []}},
     ),
 }  # fmt: skip
 
