@@ -36,8 +36,7 @@ def measure_speeds(config: Mapping[str, Any], times: int, folder: Path) -> Measu
     return Measurement(
         "How far timings lie apart",
         f"{times} timings of the same cells, each with all its rounds in fresh processes. It states how far the "
-        "largest 
-        "speed relative to the reference lies above the smallest, and beside it the same of the medians in ms.",
+        "largest speed relative to the reference lies above the smallest, and beside it the same of the medians in ms.",
         rows,
         {"cells": raw, "machine": [run[next(iter(files))].get("machine") for run in runs]},
     )
