@@ -23,8 +23,8 @@ from ssdbench.conversion.cut_heads import (
     anchors_of,
     check_classes,
     cut_heads,
-    head_layout,
 )
+from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.conversion.model_contents import contents_of
@@ -141,8 +141,9 @@ def _make(
 ) -> _Made:
     """Convert the model to the file `path` and check it."""
     graph_def = load_graph(row, source)
-    anchors = anchors_of(graph_def, row, source)
-    plain = cut_heads(graph_def, row, source, len(anchors))
+    nodes = find_nodes(graph_def, row, source)
+    anchors = anchors_of(graph_def, nodes, row, source)
+    plain = cut_heads(graph_def, nodes, row, source, len(anchors))
     detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
     path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
     _LOG.info("Checking it on %d images.", len(pixels))
@@ -162,7 +163,7 @@ def _make(
     return _Made(
         check_conversion.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
-        _notes(framework, precision, reduce_range),
+        (*nodes.notes, *_notes(framework, precision, reduce_range)),
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 
