@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -145,7 +146,10 @@ def _make(
     anchors = anchors_of(graph_def, nodes, row, source)
     plain = cut_heads(graph_def, nodes, row, source, len(anchors))
     detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
+    del graph_def
+    gc.collect()  # TensorFlow's graphs are circles that hold the weights: 1 GB of a graph of 70 MB before the next step
     path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+    gc.collect()
     _LOG.info("Checking it on %d images.", len(pixels))
     unfolded = path.with_name("reference.pb")
     unfolded.write_bytes(plain.SerializeToString())
