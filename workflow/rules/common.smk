@@ -574,18 +574,23 @@ def memory_of_conversion(wildcards, input, attempt):
 
 def memory_of_quantisation(wildcards, input, attempt):
     """The memory of a conversion to int8, in MB, which grows with the model."""
-    return job_memory.of_quantisation(job_memory.source_mb(Path(input.source))) * attempt
+    return (
+        job_memory.of_quantisation(job_memory.source_mb(Path(input.source))) * attempt
+    )
 
 
 def memory_of_batching(wildcards, input, attempt):
     """The memory to make a batch's artifact, in MB, which grows with the model."""
-    return job_memory.of_batching(job_memory.artifact_mb(Path(input.artifact))) * attempt
+    return (
+        job_memory.of_batching(job_memory.artifact_mb(Path(input.artifact))) * attempt
+    )
 
 
 def memory_of_pass(wildcards, input, attempt, threads):
     """The memory of an accuracy pass, in MB, which grows with its streams and the model."""
     return (
-        job_memory.of_pass(job_memory.artifact_mb(Path(input.artifact)), threads) * attempt
+        job_memory.of_pass(job_memory.artifact_mb(Path(input.artifact)), threads)
+        * attempt
     )
 
 

@@ -25,6 +25,7 @@ from ssdbench.conversion.cut_heads import (
     check_classes,
     cut_heads,
 )
+from ssdbench.conversion.fake_quant import steps_of
 from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _ROUNDED = 0.01  # an int8 output is rounded to 1/256
+
+_ROUNDS = (
+    "from quantisation-aware training: the graph itself rounds to 8-bit steps at every precision, so its heads are "
+    "held to one step on average"
+)
 
 _HEADS = (BOX_ENCODINGS, CLASS_SCORES)
 
@@ -155,10 +161,11 @@ def _make(
     unfolded.write_bytes(plain.SerializeToString())
     reference = check_conversion.run_all(open_session("tensorflow", unfolded, 1), pixels)
     outputs = check_conversion.run_all(open_session(framework, path, 1), pixels)
+    steps = steps_of(plain, *_HEADS)
     against = "the source's heads in TensorFlow fp32"
     figures: Sequence[check_conversion.Figure] | check_conversion.NotJudged
     if graph_kind == "heads":
-        figures = check_conversion.compare_heads(precision, reference, outputs)
+        figures = check_conversion.compare_heads(precision, reference, outputs, steps)
     else:
         against += " with our own suppression"
         figures = check_conversion.compare_detections(
@@ -167,7 +174,7 @@ def _make(
     return _Made(
         check_conversion.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
-        (*nodes.notes, *_notes(framework, precision, reduce_range)),
+        (*nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 

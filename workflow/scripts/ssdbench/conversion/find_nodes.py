@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssdbench.catalog.registry import HeadLayout, ModelRow
+from ssdbench.conversion.fake_quant import FAKE_QUANT
 from ssdbench.conversion.graphdef import constant, import_outputs, nodes_of, producer, similar_names, subgraph
 from ssdbench.errors import UserError
 
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
-_FAKE_QUANT = frozenset({"FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel"})
 # What may stand between the normalised image and the first convolution, and gives the same values.
-_UNCHANGED = frozenset({"Identity", "StopGradient", "Pad", "PadV2", "MirrorPad"}) | _FAKE_QUANT
+_UNCHANGED = frozenset({"Identity", "StopGradient", "Pad", "PadV2", "MirrorPad"}) | FAKE_QUANT
 # What may stand between a last convolution and the concatenation of its head.
 _SHAPING = _UNCHANGED | {
     "Reshape",
