@@ -6,7 +6,7 @@ import gc
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.conversion.model_contents import contents_of
+from ssdbench.conversion.own_nms import own_nms
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import files_of, sha256_path
 from ssdbench.files.writing import copy_path
@@ -148,6 +149,13 @@ def _make(
 ) -> _Made:
     """Convert the model to the file `path` and check it."""
     graph_def = load_graph(row, source)
+    nms, notes = own_nms(graph_def, row.graph_nms), []
+    if graph_kind == "graph" and nms != row.graph_nms:
+        notes.append(
+            f"suppression as in the source itself, score above {nms.score:g} and IoU {nms.iou:g}; the registry states "
+            f"{row.graph_nms.score:g} and {row.graph_nms.iou:g}"
+        )
+    row = replace(row, graph_nms=nms)
     nodes = find_nodes(graph_def, row, source)
     anchors = anchors_of(graph_def, nodes, row, source)
     plain = cut_heads(graph_def, nodes, row, source, len(anchors))
@@ -174,7 +182,7 @@ def _make(
     return _Made(
         check_conversion.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
-        (*nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
+        (*notes, *nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 
