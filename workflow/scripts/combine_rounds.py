@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.jobs import steps
 from ssdbench.timing.combine_rounds import combine_rounds
 
@@ -11,7 +11,7 @@ snakemake: Any  # given by the rule
 
 
 def work() -> steps.Record:
-    return combine_rounds([read_json(Path(path)) for path in snakemake.input.rounds])
+    return combine_rounds([read_record(Path(path)) for path in snakemake.input.rounds])
 
 
 steps.record(snakemake.log[0], snakemake.output.timing, work)

@@ -23,8 +23,9 @@ from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
 from ssdbench.inference.accuracy_pass import Pass, run_pass
 from ssdbench.inference.detect import head_decoding
+from support.left_out import leave_out
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 FILES = ROOT.parent / "shared" / "models" / "exporters.tar.xz"
 TF1, TF2 = "ssdlite_mobilenet_v2_coco_2018_05_09", "ssd_mobilenet_v2_320x320_coco17_tpu-8"
@@ -42,7 +43,11 @@ AP = 0.3016
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not FILES.is_file():
-        pytest.skip(f"the exporters' files are not on this machine ({FILES} is missing)")
+        leave_out(
+            "no files of TensorFlow's exporters on this machine",
+            f"put {FILES.name} into {FILES.parent}",
+            even_in_ci=True,
+        )
     folder = tmp_path_factory.mktemp("exporters")
     with tarfile.open(FILES) as archive:
         archive.extractall(folder, filter="data")
@@ -56,8 +61,8 @@ def shipped(name: str) -> ModelRow:
 
 
 def pixels(sample: CocoSample, count: int = 8) -> list[np.ndarray]:
-    records = folder_records(sample.calibration)[:count]
-    return [array for _, array in load_images(sample.calibration, records, 300, "rgb")]
+    records = folder_records(sample.images)[:count]
+    return [array for _, array in load_images(sample.images, records, 300, "rgb")]
 
 
 def ap(sample: CocoSample, path: Path, framework: str, card: dict[str, Any], folder: Path) -> float:
