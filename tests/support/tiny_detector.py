@@ -46,30 +46,39 @@ def images(count: int, size: int = SIZE, seed: int = 0) -> list[np.ndarray]:
     return list(coarse.repeat(8, axis=1).repeat(8, axis=2))
 
 
-def tiny_graph_def(seed: int = 1) -> Any:
-    """The detector as a GraphDef: `image_tensor` in, heads and anchors under the zoo's names."""
+def tiny_graph_def(seed: int = 1, normalise_first: bool = False, scope: str = "") -> Any:
+    """The detector as a GraphDef: `image_tensor` in, heads and anchors under the zoo's names.
+
+    normalise_first: as the exporter of 2022 does, whose loop then gives the normalised image. scope: stands before
+    every name, so that none is the zoo's.
+    """
     import tensorflow as tf
 
     tf.compat.v1.disable_control_flow_v2()
     try:
-        with tf.Graph().as_default() as graph:
-            _build(np.random.default_rng(seed))
+        with tf.Graph().as_default() as graph, tf.compat.v1.name_scope(scope):
+            _build(np.random.default_rng(seed), normalise_first)
             return graph.as_graph_def()
     finally:
         tf.compat.v1.enable_control_flow_v2()
 
 
-def _build(rng: np.random.Generator) -> None:
+def _build(rng: np.random.Generator, normalise_first: bool) -> None:
     import tensorflow as tf
 
     nn = tf.compat.v1.nn
     image_tensor = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], "image_tensor")
     floats = tf.cast(image_tensor, tf.float32, name="ToFloat")
+
+    def normalised(values: Any) -> Any:
+        return tf.subtract(tf.multiply(2.0 / 255.0, values, "mul"), 1.0, "sub")
+
     with tf.compat.v1.name_scope("Preprocessor"):
         resized = tf.compat.v1.map_fn(
-            lambda image: tf.compat.v1.image.resize_bilinear(image[tf.newaxis], [SIZE, SIZE])[0], floats
+            lambda image: tf.compat.v1.image.resize_bilinear(image[tf.newaxis], [SIZE, SIZE])[0],
+            normalised(floats) if normalise_first else floats,
         )
-        image = tf.subtract(tf.multiply(2.0 / 255.0, resized, "mul"), 1.0, "sub")
+        image = resized if normalise_first else normalised(resized)
 
     def weights(*shape: int, gain: float = 1.0) -> Any:
         return tf.constant(rng.normal(0, gain * np.sqrt(2 / np.prod(shape[:-1])), shape), tf.float32)

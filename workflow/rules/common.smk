@@ -21,7 +21,7 @@ from ssdbench.files.hashing import fingerprint
 from ssdbench.files.reading import read_json
 from ssdbench.jobs.run_lock import hold_run_lock
 from ssdbench.machine.host import available_cores, package_versions
-from ssdbench.plan import paths, snakemake_parts, targets
+from ssdbench.plan import job_memory, paths, snakemake_parts, targets
 from ssdbench.plan.availability import runs_elsewhere, unavailable_reason
 from ssdbench.plan.forecast import forecast
 from ssdbench.plan.load import load_plan
@@ -622,9 +622,31 @@ def memory(base, per_thousand):
     return needed
 
 
-def memory_of_pass(wildcards, attempt, threads):
-    """The memory of an accuracy pass, in MB, which grows with its streams."""
-    return (2000 + 1000 * threads) * attempt
+def memory_of_conversion(wildcards, input, attempt):
+    """The memory of a conversion, in MB, which grows with the model."""
+    return job_memory.of_conversion(job_memory.source_mb(Path(input.source))) * attempt
+
+
+def memory_of_quantisation(wildcards, input, attempt):
+    """The memory of a conversion to int8, in MB, which grows with the model."""
+    return (
+        job_memory.of_quantisation(job_memory.source_mb(Path(input.source))) * attempt
+    )
+
+
+def memory_of_batching(wildcards, input, attempt):
+    """The memory to make a batch's artifact, in MB, which grows with the model."""
+    return (
+        job_memory.of_batching(job_memory.artifact_mb(Path(input.artifact))) * attempt
+    )
+
+
+def memory_of_pass(wildcards, input, attempt, threads):
+    """The memory of an accuracy pass, in MB, which grows with its streams and the model."""
+    return (
+        job_memory.of_pass(job_memory.artifact_mb(Path(input.artifact)), threads)
+        * attempt
+    )
 
 
 def setting_of(wildcards):
@@ -637,12 +659,11 @@ def cores_of_timing(wildcards):
     return setting_of(wildcards).cores
 
 
-def memory_of_timing(wildcards, attempt):
-    """The memory of a timing, in MB: for the largest cell, and for the sessions of the others. Measured with the eleven
-    cells of the default run: 2.4 GB."""
-    setting, cells = setting_of(wildcards), len(timed_cells_of(wildcards))
-    of_one = 200 * setting.batch * setting.streams
-    return (2800 + of_one + (cells - 1) * (300 + of_one)) * attempt
+def memory_of_timing(wildcards, input, attempt):
+    """The memory of a round of a table's timing, in MB, which grows with its cells, their models and the setting."""
+    setting = setting_of(wildcards)
+    sizes = [job_memory.artifact_mb(Path(folder)) for folder in input.artifacts]
+    return job_memory.of_table(sizes, setting.batch, setting.streams) * attempt
 
 
 def minutes_of_timing(wildcards, attempt):

@@ -35,7 +35,7 @@ rule convert_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=with_each_attempt(4000),
+        mem_mb=memory_of_conversion,
         runtime=with_each_attempt(30),
     params:
         row=model_row,
@@ -63,7 +63,7 @@ rule quantise_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=with_each_attempt(6000),
+        mem_mb=memory_of_quantisation,
         runtime=with_each_attempt(60),
     params:
         row=model_row,
@@ -89,7 +89,7 @@ rule batch_model:
         ENVIRONMENT
     resources:
         slots=1,
-        mem_mb=with_each_attempt(2000),
+        mem_mb=memory_of_batching,
         runtime=with_each_attempt(20),
     params:
         code=code_with_runtime("batch_model.py"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.files.writing import write_json
 from ssdbench.jobs import steps
 from ssdbench.timing.combine_rounds import combine_rounds
@@ -14,7 +14,7 @@ snakemake: Any  # given by the rule
 def work() -> None:
     params = snakemake.params
     timings = combine_rounds(
-        [read_json(Path(path)) for path in snakemake.input.rounds],
+        [read_record(Path(path)) for path in snakemake.input.rounds],
         params.cells,
         params.reference if params.is_compared else None,
         params.interval_width,

@@ -12,7 +12,7 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.diagnosis.image_losses import image_disagreements, image_losses
 from ssdbench.diagnosis.parity import ladder_of
 from ssdbench.evaluation.image_matching import found_by_image
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.inference.trace import read_trace
 from ssdbench.jobs import steps
 
@@ -42,7 +42,7 @@ def work() -> steps.Record:
 def average_precision(name: str) -> float | None:
     """AP in a record of metrics, where there is ground truth."""
     path = snakemake.input.get(name)
-    return read_json(Path(path)).get("metrics", {}).get("AP") if path else None
+    return read_record(Path(path)).get("metrics", {}).get("AP") if path else None
 
 
 def worst(cell: Mapping[int, Found], reference: Mapping[int, Found]) -> steps.Record:

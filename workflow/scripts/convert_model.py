@@ -9,7 +9,7 @@ from ssdbench.catalog.plain import from_plain
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.convert import convert
-from ssdbench.files.reading import read_json
+from ssdbench.fetch.model_source import open_source
 from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
 from ssdbench.jobs import steps
@@ -27,8 +27,7 @@ def work() -> steps.Record:
     row = from_plain(ModelRow, snakemake.params.row)
     words = snakemake.wildcards
     folder, records, calibration = images()
-    source = read_json(Path(snakemake.input.source, "source.json"))
-    model = Path(snakemake.input.source, source["file"])
+    source, model = open_source(Path(snakemake.input.source))
 
     def pixels() -> Iterator[UInt8]:
         return (array for _, array in load_images(folder, records, row.input_size, "rgb"))

@@ -15,7 +15,7 @@ from ssdbench.diagnosis import explain
 from ssdbench.diagnosis.explain import ExpectedAP, Explanation
 from ssdbench.diagnosis.usual_causes import FoundByImage, usual_causes
 from ssdbench.evaluation.image_matching import found_by_image
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.inference.detect import head_decoding
 from ssdbench.jobs import steps
 from ssdbench.machine.host import host_facts, int8_saturates, limit_pools
@@ -42,7 +42,7 @@ def work() -> steps.Record:
 def record(name: str) -> Any:
     """An input record, None where the cell has none."""
     path = snakemake.input.get(name)
-    return read_json(Path(path)) if path else None
+    return read_record(Path(path)) if path else None
 
 
 def departure(images: ImageList, parity: steps.Record) -> Explanation:

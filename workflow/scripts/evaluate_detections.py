@@ -5,7 +5,7 @@ from typing import Any
 
 from ssdbench.coco.image_list import read_image_list
 from ssdbench.evaluation.evaluate import evaluate
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -13,7 +13,7 @@ snakemake: Any  # given by the rule
 
 def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images)).images
-    detect = read_json(Path(snakemake.input.detect))
+    detect = read_record(Path(snakemake.input.detect))
     return evaluate(
         Path(snakemake.input.annotations),
         Path(snakemake.input.detections),

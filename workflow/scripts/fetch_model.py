@@ -6,7 +6,7 @@ from typing import Any
 from ssdbench.catalog.plain import from_plain
 from ssdbench.catalog.registry import Source
 from ssdbench.fetch.checksums import Checksums
-from ssdbench.fetch.model_source import fetch_source
+from ssdbench.fetch.model_source import fetch_source, hashes_of
 from ssdbench.files.writing import write_json
 from ssdbench.jobs import steps
 
@@ -28,7 +28,7 @@ def work() -> None:
         checksums,
         mirror,
     )
-    write_json(folder / "source.json", source)
+    write_json(folder / "source.json", {**source, "files": hashes_of(folder)})
 
 
 steps.run(snakemake.log[0], work)

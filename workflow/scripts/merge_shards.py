@@ -5,7 +5,7 @@ from typing import Any
 
 from ssdbench.coco.detections import join_detections, write_detections
 from ssdbench.coco.image_list import read_image_list
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.inference.shards import check_complete, merged_record
 from ssdbench.inference.trace import Recorder, join_traces, read_trace, write_trace
 from ssdbench.jobs import steps
@@ -17,7 +17,7 @@ def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images))
     seen = join_traces([read_trace(Path(path)) for path in snakemake.input.seen])
     check_complete(seen.image_ids, images)
-    record = merged_record([read_json(Path(path)) for path in snakemake.input.detect])
+    record = merged_record([read_record(Path(path)) for path in snakemake.input.detect])
     join_detections(Path(snakemake.output.detections), [Path(path) for path in snakemake.input.detections])
     write_trace(Path(snakemake.output.seen), seen)
     return record

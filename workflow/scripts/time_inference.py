@@ -9,7 +9,7 @@ from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.timing_setting import Setting
 from ssdbench.coco.image_list import read_image_list
 from ssdbench.errors import Unsupported
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.images.pixels import read_image
 from ssdbench.jobs import steps
 from ssdbench.machine.cores import choose_cores
@@ -30,7 +30,7 @@ CARDS = {
     name: Path(folder, "card.json")
     for name, folder in zip(snakemake.params.cells, snakemake.input.artifacts, strict=True)
 }
-NOT_MADE = {name: card for name, file in CARDS.items() if (card := read_json(file))["status"] != "ok"}
+NOT_MADE = {name: card for name, file in CARDS.items() if (card := read_record(file))["status"] != "ok"}
 
 
 def timed() -> steps.Record:
@@ -42,7 +42,7 @@ def timed() -> steps.Record:
             "timing.threads or timing.streams."
         )
     names = [name for name in CARDS if name not in NOT_MADE]
-    earlier = [read_json(Path(file)) for file in snakemake.input.earlier]
+    earlier = [read_record(Path(file)) for file in snakemake.input.earlier]
     width = snakemake.params.interval_width
     if len(earlier) > 1 and are_known([turns_of(one) for one in earlier], names, width):
         return {"is_needed": False, "cells": {}}

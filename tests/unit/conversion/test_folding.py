@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, PIXELS, cut_heads
+from ssdbench.conversion.find_nodes import find_nodes
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.graphdef import run_graph
 from support.tiny_detector import ANCHORS, ROW, images, tiny_graph_def
@@ -19,7 +20,8 @@ HEADS = [BOX_ENCODINGS, CLASS_SCORES]
 
 @pytest.fixture(scope="module")
 def source() -> Any:
-    return cut_heads(tiny_graph_def(), ROW, Path("tiny.pb"), ANCHORS)
+    graph_def, path = tiny_graph_def(), Path("tiny.pb")
+    return cut_heads(graph_def, find_nodes(graph_def, ROW, path), ROW, path, ANCHORS)
 
 
 def operators(graph_def: Any) -> Counter[str]:

@@ -139,7 +139,7 @@ def test_it_is_fetched_as_the_zoo_packs_it(tmp_path: Path, row: ModelRow) -> Non
             source = replace(row.source, file=RemoteFile(name, (f"{server.url}/{name}",)), member=member)
             folder = tmp_path / "source"
             found = fetch_source(
-                replace(row, source=source), folder, tmp_path / "downloads", Checksums(tmp_path / "sums.yaml"), None
+                row.name, row.format, source, folder, tmp_path / "downloads", Checksums(tmp_path / "sums.yaml"), None
             )
             assert found["origin"] == "first use"
             return folder / found["file"]

@@ -76,9 +76,17 @@ def test_a_folder_with_itself_and_the_folders_of_one_tag(folders: tuple[Path, Pa
     ("file", "content", "sentence"),
     [
         ("run.json", "{", "is not JSON"),
-        ("run.json", "[1]", "is not the record of a cell. Delete it, so that it is made again."),
+        (
+            "run.json",
+            "[1]",
+            "is not the record of a cell. collect_run makes it: run `make retry`, and it is made again.",
+        ),
         ("run.json", '{"status": "ok", "cell": {"model": "x"}}', "is not the record of a cell"),
-        ("replicates.json", '{"status": "ok"}', "does not hold replicates. Delete it, so that they are drawn again."),
+        (
+            "replicates.json",
+            '{"status": "ok"}',
+            "does not hold replicates. draw_replicates makes it: run `make retry`, and it is made again.",
+        ),
         ("../../../../images.json", "{}", "is not an image list"),
     ],
 )

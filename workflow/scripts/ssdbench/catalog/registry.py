@@ -64,26 +64,29 @@ class Source:
 class HeadLayout:
     """Names of the nodes where a GraphDef is cut, and what its numbers mean.
 
-    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB. Of several nodes, the
+    Each of the four nodes may have several names, of exporters of several years; not all need exist.
+
+    image: node that holds the normalised image [N, H, W, 3], = pixel * scale + offset, RGB. Of several that exist, the
         one that the heads come to first: exporters resize before they normalise, or after.
-    box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw.
-    class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background.
-    anchors: node with [.., A, 4] ymin, xmin, ymax, xmax normalised, or "": a file of the row, or the standard 1917.
+    box_encodings: node giving [N, A, 4] or [N, A, 1, 4] encodings ty, tx, th, tw; of several the first that exists.
+    class_scores: node giving [N, A, C + 1] sigmoid scores, class 0 = background; of several the first that exists.
+    anchors: node with [.., A, 4] ymin, xmin, ymax, xmax normalised, of several the first that exists; or "": a file of
+        the row, or the standard 1917.
     box_coder: the divisors of ty, tx, th, tw.
     """
 
     image: str | tuple[str, ...]
-    box_encodings: str
-    class_scores: str
-    anchors: str = ""
+    box_encodings: str | tuple[str, ...]
+    class_scores: str | tuple[str, ...]
+    anchors: str | tuple[str, ...] = ""
     scale: float = MOBILENET_SSD.scale
     offset: float = MOBILENET_SSD.offset
     box_coder: BoxCoder = FASTER_RCNN
 
-    @property
-    def image_nodes(self) -> tuple[str, ...]:
-        """The nodes of `image`."""
-        return (self.image,) if isinstance(self.image, str) else self.image
+    def names(self, key: str) -> tuple[str, ...]:
+        """The candidate names of the node `image`, `box_encodings`, `class_scores` or `anchors`."""
+        value: str | tuple[str, ...] = getattr(self, key)
+        return (value,) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -93,10 +93,7 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
             raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
         source["path"] = str(path)
     heads = dict(row.get("heads", {}))
-    if "box_coder" in heads:
-        heads["box_coder"] = tuple(heads["box_coder"])
-    if isinstance(heads.get("image"), list):
-        heads["image"] = tuple(heads["image"])
+    heads = {key: tuple(value) if isinstance(value, list) else value for key, value in heads.items()}
     if "anchors" in row:
         _check_anchors_are_used(name, row, file)
     return ModelRow(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ssdbench.coco.categories import Category
-from ssdbench.errors import UserError
+from ssdbench.files.origin import damaged
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json
 
@@ -78,7 +78,7 @@ def read_image_list(path: Path) -> ImageList:
             large_ids={int(key): value for key, value in document.get("large_ids", {}).items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not an image list. Delete it, so that it is made again.") from error
+        raise damaged(path, "is not an image list") from error
 
 
 _COCO_NAME = re.compile(r"(?:^|/|_)(\d{12})\.jpg$")

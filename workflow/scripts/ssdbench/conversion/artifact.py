@@ -7,7 +7,8 @@ from typing import Any
 
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import sha256_path
-from ssdbench.files.reading import read_json
+from ssdbench.files.origin import damaged, remedy
+from ssdbench.files.reading import read_record
 
 
 def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
@@ -16,13 +17,14 @@ def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
     Raises:
         UserError: the file is missing or another one.
     """
-    card = read_json(card_path)
+    card = read_record(card_path)
+    if not {"file", "sha256"} <= card.keys():
+        raise damaged(card_path, "names no model file")
     path = card_path.parent / card["file"]
-    remedy = f"Delete {card_path}, or run `make retry`, and it is made again."
     if not path.exists():
-        raise UserError(f"The model file {path} is missing. {remedy}")
+        raise UserError(f"The model file {path} is missing. {remedy(card_path)}")
     if sha256_path(path) != card["sha256"]:
-        raise UserError(f"The model file {path} is not the one that its card.json describes. {remedy}")
+        raise UserError(f"The model file {path} is not the one that its card.json describes. {remedy(card_path)}")
     return card, path
 
 

@@ -13,6 +13,7 @@ from ssdbench.boxes.coordinates import clip
 from ssdbench.boxes.nms import NmsSettings, suppress
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.registry import GraphNms
+from ssdbench.conversion.fake_quant import Steps
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import Session
 
@@ -84,11 +85,14 @@ def _one_of(output: Heads | Finished, index: int) -> Heads | Finished:
     return type(output)(**{name: values[index : index + 1] for name, values in arrays})
 
 
-def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[Heads]) -> list[Figure]:
+def compare_heads(
+    precision: str, reference: Sequence[Heads], outputs: Sequence[Heads], steps: Steps | None = None
+) -> list[Figure]:
     """Figures of heads against the reference's, image by image.
 
-    fp32 and fp16: largest absolute differences. int8: of the anchors whose best class scores above
-    0.3 in the reference, the share with the same best class, and the mean change of that class's score.
+    fp32 and fp16: largest absolute differences; of a graph that rounds to `steps` itself, mean ones, of one step at
+    most. int8: of the anchors whose best class scores above 0.3 in the reference, the share with the same best class,
+    and the mean change of that class's score.
 
     Raises:
         UserError: the shapes differ, or at int8 nothing scores above 0.3.
@@ -100,6 +104,11 @@ def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[
         raise UserError("The converted model's heads have another shape than the source's.")
     if precision in ("int8", "int8_dynamic"):
         return _class_agreement(reference, outputs)
+    if steps:
+        return [
+            Figure("mean difference of box encodings", _mean(reference, outputs, "encodings"), steps.encodings),
+            Figure("mean difference of class scores", _mean(reference, outputs, "scores"), steps.scores),
+        ]
     encodings, scores = {"fp32": (1e-3, 1e-3), "fp16": (0.5, 0.05)}[precision]
     pairs = list(zip(reference, outputs, strict=True))
     return [
@@ -114,6 +123,12 @@ def compare_heads(precision: str, reference: Sequence[Heads], outputs: Sequence[
             scores,
         ),
     ]
+
+
+def _mean(reference: Sequence[Heads], outputs: Sequence[Heads], name: str) -> float:
+    """The mean absolute difference of the `encodings` or `scores` of all images."""
+    pairs = zip(reference, outputs, strict=True)
+    return float(np.mean([np.abs(getattr(a, name) - getattr(b, name)).mean() for a, b in pairs]))
 
 
 def _class_agreement(reference: Sequence[Heads], outputs: Sequence[Heads]) -> list[Figure]:

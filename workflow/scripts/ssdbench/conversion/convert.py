@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,13 @@ from ssdbench.conversion.cut_heads import (
     anchors_of,
     check_classes,
     cut_heads,
-    head_layout,
 )
+from ssdbench.conversion.fake_quant import steps_of
+from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
 from ssdbench.conversion.model_contents import contents_of
+from ssdbench.conversion.own_nms import own_nms
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import files_of, sha256_path
 from ssdbench.files.writing import copy_path
@@ -40,6 +43,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _ROUNDED = 0.01  # an int8 output is rounded to 1/256
+
+_ROUNDS = (
+    "from quantisation-aware training: the graph itself rounds to 8-bit steps at every precision, so its heads are "
+    "held to one step on average"
+)
 
 _HEADS = (BOX_ENCODINGS, CLASS_SCORES)
 
@@ -141,19 +149,31 @@ def _make(
 ) -> _Made:
     """Convert the model to the file `path` and check it."""
     graph_def = load_graph(row, source)
-    anchors = anchors_of(graph_def, row, source)
-    plain = cut_heads(graph_def, row, source, len(anchors))
+    nms, notes = own_nms(graph_def, row.graph_nms), []
+    if graph_kind == "graph" and nms != row.graph_nms:
+        notes.append(
+            f"suppression as in the source itself, score above {nms.score:g} and IoU {nms.iou:g}; the registry states "
+            f"{row.graph_nms.score:g} and {row.graph_nms.iou:g}"
+        )
+    row = replace(row, graph_nms=nms)
+    nodes = find_nodes(graph_def, row, source)
+    anchors = anchors_of(graph_def, nodes, row, source)
+    plain = cut_heads(graph_def, nodes, row, source, len(anchors))
     detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
+    del graph_def
+    gc.collect()  # TensorFlow's graphs are circles that hold the weights: 1 GB of a graph of 70 MB before the next step
     path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+    gc.collect()
     _LOG.info("Checking it on %d images.", len(pixels))
     unfolded = path.with_name("reference.pb")
     unfolded.write_bytes(plain.SerializeToString())
     reference = check_conversion.run_all(open_session("tensorflow", unfolded, 1), pixels)
     outputs = check_conversion.run_all(open_session(framework, path, 1), pixels)
+    steps = steps_of(plain, *_HEADS)
     against = "the source's heads in TensorFlow fp32"
     figures: Sequence[check_conversion.Figure] | check_conversion.NotJudged
     if graph_kind == "heads":
-        figures = check_conversion.compare_heads(precision, reference, outputs)
+        figures = check_conversion.compare_heads(precision, reference, outputs, steps)
     else:
         against += " with our own suppression"
         figures = check_conversion.compare_detections(
@@ -162,7 +182,7 @@ def _make(
     return _Made(
         check_conversion.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
-        _notes(framework, precision, reduce_range),
+        (*notes, *nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 

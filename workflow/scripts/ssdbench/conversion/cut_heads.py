@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,16 @@ import numpy as np
 
 from ssdbench.arrays import Float32
 from ssdbench.boxes.anchors import read_anchors, standard_anchors
-from ssdbench.catalog.registry import HeadLayout, ModelRow
+from ssdbench.catalog.registry import ModelRow
+from ssdbench.conversion.find_nodes import CutNodes, are_boxes, head_layout
 from ssdbench.conversion.folding import free_batch
-from ssdbench.conversion.graphdef import import_outputs, nodes_of, run_graph, similar_names
+from ssdbench.conversion.graphdef import import_outputs, run_graph, subgraph
 from ssdbench.errors import UserError
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
+
+_LOG = logging.getLogger(__name__)
 
 PIXELS = "pixels"
 IMAGE = "image"
@@ -25,21 +29,12 @@ BOX_ENCODINGS = "box_encodings"
 CLASS_SCORES = "class_scores"
 # Columns of COCO's 80 classes without their gaps, with and without background, and of its 90 without background.
 _NOT_COCO = (80, 81, 90)
+_FLOAT32, _UINT8 = 1, 4  # DataType of tensorflow/core/framework/types.proto
+_SAME_IMAGE = 1e-3  # of the range of its values
 MODEL = "model"  # the scope of the nodes that are the published model's own
 
 
-def head_layout(row: ModelRow) -> HeadLayout:
-    """The row's layout.
-
-    Raises:
-        UserError: the row has none, so its file can only run as it is.
-    """
-    if row.heads is None:
-        raise UserError(f"The model {row.name} has no `heads` in the registry, so its graph cannot be cut.")
-    return row.heads
-
-
-def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path, anchors: int) -> GraphDef:
+def cut_heads(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Path, anchors: int) -> GraphDef:
     """The part of a detector between its normalised image and its heads, with our own input.
 
     `source` is the file that `graph_def` came from, for messages; `anchors` is their number A. The result has
@@ -47,21 +42,18 @@ def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path, anchors: int) ->
     outputs `box_encodings` float32 [N, A, 4] and `class_scores` float32 [N, A, C + 1].
 
     Raises:
-        UserError: a named node is missing, or does not give what the registry says.
+        UserError: a node does not give what the registry says.
     """
     import tensorflow as tf
 
     layout = head_layout(row)
-    for node in layout.image_nodes:
-        _require_node(graph_def, node, f"models.{row.name}.heads.image", source)
-    for key in ("box_encodings", "class_scores"):
-        _require_node(graph_def, getattr(layout, key), f"models.{row.name}.heads.{key}", source)
+    _check_image(graph_def, nodes, row, source)
     shape = [None, row.input_size, row.input_size, 3]
     with tf.Graph().as_default() as graph, _errors_of(source, "cannot be cut at its heads"):
         pixels = tf.compat.v1.placeholder(tf.uint8, shape, PIXELS)
         image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
-        names = [layout.box_encodings, layout.class_scores]
-        boxes, scores = import_outputs(graph_def, layout.image_nodes, image, names, MODEL)
+        names = [nodes.box_encodings, nodes.class_scores]
+        boxes, scores = import_outputs(graph_def, nodes.image, image, names, MODEL)
         if boxes.shape.rank == 4:
             boxes = tf.squeeze(boxes, axis=2)
         tf.identity(boxes, BOX_ENCODINGS)
@@ -71,18 +63,10 @@ def cut_heads(graph_def: GraphDef, row: ModelRow, source: Path, anchors: int) ->
     if others:
         raise UserError(
             f"{source}: the heads need the input {others[0].removeprefix(f'{MODEL}/')!r} besides "
-            f"{' or '.join(map(repr, layout.image_nodes))}: correct models.{row.name}.heads.image in the registry."
+            f"{' or '.join(map(repr, nodes.image))}: correct models.{row.name}.heads.image in the registry."
         )
-    _check_heads(result, row, source, anchors)
+    _check_heads(result, nodes, row, source, anchors)
     return result
-
-
-def _require_node(graph_def: GraphDef, name: str, key: str, source: Path) -> None:
-    names = nodes_of(graph_def)
-    if name not in names:
-        raise UserError(
-            f"{source} has no node {name!r}, which the registry names as {key}; {similar_names(name, names)}."
-        )
 
 
 @contextmanager
@@ -93,10 +77,50 @@ def _errors_of(source: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, tf.errors.OpError) as error:
+        _LOG.info("TensorFlow's whole error:", exc_info=error)
         raise UserError(f"{source} {what}: {str(error).strip().splitlines()[0]:.300}") from error
 
 
-def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> None:
+def _check_image(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Path) -> None:
+    """Does the source's own preprocessing make of pixels what the registry says?
+
+    At the model's own size its resize changes nothing. Where the image is the input itself there is nothing to look at.
+
+    Raises:
+        UserError: it makes another size or other values: heads fed by the registry's words would give wrong numbers.
+    """
+    layout, size = head_layout(row), row.input_size
+    part = subgraph(graph_def, nodes.image[:1])
+    inputs = [node for node in part.node if node.op == "Placeholder"]
+    if len(inputs) != 1 or inputs[0].name in nodes.image:
+        return
+    dtype = {_UINT8: np.uint8, _FLOAT32: np.float32}.get(inputs[0].attr["dtype"].type)
+    if dtype is None:
+        return
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(dtype)
+    with _errors_of(source, f"cannot compute the node {nodes.image[0]!r} of an image of {size}x{size} pixels"):
+        (image,) = run_graph(part, {f"{inputs[0].name}:0": pixels}, [f"{nodes.image[0]}:0"])
+    if image.shape != pixels.shape:
+        height, width = image.shape[1:3] if image.ndim == 4 else ("?", "?")
+        raise UserError(
+            f"{source} resizes images to {height}x{width} before the node {nodes.image[0]!r}, and the registry says "
+            f"{size}x{size}: correct models.{row.name}.input_size or models.{row.name}.heads.image."
+        )
+    wanted = pixels.astype(np.float64) * layout.scale + layout.offset
+    if np.abs(image - wanted).max() > _SAME_IMAGE * 255 * abs(layout.scale):
+        scale, offset = np.polyfit(pixels.ravel().astype(np.float64), image.ravel().astype(np.float64), 1)
+        is_line = np.abs(image - (pixels * scale + offset)).max() <= _SAME_IMAGE * 255 * abs(scale)
+        found = f"pixel * {scale:.6g} + {offset:.6g}" if is_line else "something else than pixel * scale + offset"
+        cure = (
+            f"give scale: {scale:.6g} and offset: {offset:.6g} there" if is_line else "give another node as its image"
+        )
+        raise UserError(
+            f"{source}: its node {nodes.image[0]!r} holds {found}, and models.{row.name}.heads in the registry says "
+            f"pixel * {layout.scale:.6g} + {layout.offset:.6g}: {cure}."
+        )
+
+
+def _check_heads(heads: GraphDef, nodes: CutNodes, row: ModelRow, source: Path, anchors: int) -> None:
     """Run the heads once and look at what they give."""
     pixels = np.zeros((1, row.input_size, row.input_size, 3), np.uint8)
     with _errors_of(source, f"does not run at {row.input_size}x{row.input_size} pixels"):
@@ -109,7 +133,8 @@ def _check_heads(heads: GraphDef, row: ModelRow, source: Path, anchors: int) -> 
     else:
         check_classes(scores[2], row, source)
         return
-    raise UserError(f"{source}: the node that the registry names as models.{row.name}.heads.{key} gives {found}.")
+    name = getattr(nodes, key)
+    raise UserError(f"{source}: the node {name!r} (models.{row.name}.heads.{key} in the registry) gives {found}.")
 
 
 def check_classes(columns: int, row: ModelRow, source: Path) -> None:
@@ -130,34 +155,31 @@ def check_classes(columns: int, row: ModelRow, source: Path) -> None:
         )
 
 
-def anchors_of(graph_def: GraphDef, row: ModelRow, source: Path) -> Float32:
+def anchors_of(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Path) -> Float32:
     """The anchors float32 [A, 4] ymin, xmin, ymax, xmax, normalised; `graph_def` is the uncut graph.
 
     Raises:
-        UserError: the named node or file is missing or does not hold anchors.
+        UserError: the node or file does not hold anchors.
     """
-    layout = head_layout(row)
-    if not layout.anchors:
+    if not nodes.anchors:
         return read_anchors(row.anchors) if row.anchors else standard_anchors()
-    key = f"models.{row.name}.heads.anchors"
-    _require_node(graph_def, layout.anchors, key, source)
-    with _errors_of(source, f"cannot compute the node {layout.anchors!r} ({key})"):
-        value = _computed(graph_def, row, layout)
+    node = f"the node {nodes.anchors!r} (models.{row.name}.heads.anchors)"
+    with _errors_of(source, f"cannot compute {node}"):
+        value = _computed(graph_def, nodes, row)
     anchors = np.asarray(value, np.float32)
     if anchors.ndim < 2 or anchors.shape[-1] != 4 or anchors.size != 4 * anchors.shape[-2]:
-        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives {anchors.shape} instead of [A, 4].")
-    anchors = anchors.reshape(-1, 4)
-    if not np.isfinite(anchors).all() or not (anchors[:, :2] < anchors[:, 2:]).all():
-        raise UserError(f"{source}: the node {layout.anchors!r} ({key}) gives numbers that are not boxes.")
-    return anchors
+        raise UserError(f"{source}: {node} gives {anchors.shape} instead of [A, 4].")
+    if not are_boxes(anchors):
+        raise UserError(f"{source}: {node} gives numbers that are not boxes.")
+    return anchors.reshape(-1, 4)
 
 
-def _computed(graph_def: GraphDef, row: ModelRow, layout: HeadLayout) -> Any:
+def _computed(graph_def: GraphDef, nodes: CutNodes, row: ModelRow) -> Any:
     """The value of the anchors' node for one image, whose content does not matter."""
     import tensorflow as tf
 
     with tf.Graph().as_default() as graph:
         image = tf.zeros([1, row.input_size, row.input_size, 3])
-        anchors = import_outputs(graph_def, layout.image_nodes, image, [layout.anchors], MODEL)[0]
+        anchors = import_outputs(graph_def, nodes.image, image, [nodes.anchors], MODEL)[0]
         with tf.compat.v1.Session(graph=graph) as session:
             return session.run(anchors)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ssdbench.arrays import Float32
 from ssdbench.catalog.registry import ModelRow
-from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE, head_layout
+from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE
+from ssdbench.conversion.find_nodes import head_layout
 from ssdbench.conversion.graphdef import import_outputs
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def constant(nodes: Mapping[str, NodeDef], tensor: str) -> NDArray[Any] | None:
 def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()) -> GraphDef:
     """The nodes that `ends` need, without those in `stops` and what lies behind them.
 
-    Control inputs are dropped: on the way to a detector's heads they only carry assertions about shapes.
+    Control inputs are dropped, for on the way to a detector's heads they only carry assertions about shapes; all but
+    those that put a node without data inputs, as a constant, into a while loop of TensorFlow 1. Wishes to be placed
+    beside a node that does not come along are dropped too.
 
     Raises:
         ValueError: a node needs one that does not exist.
@@ -54,24 +56,56 @@ def subgraph(graph_def: GraphDef, ends: Iterable[str], stops: Iterable[str] = ()
     import tensorflow as tf
 
     nodes, stops = nodes_of(graph_def), set(stops)
-    wanted: set[str] = set()
+    in_loop = _in_loops(graph_def)
+    inputs: dict[str, list[str]] = {}  # of the nodes that are wanted
     open_names = [name for name in ends if name not in stops]
     while open_names:
         name = open_names.pop()
-        if name in wanted or name in stops:
+        if name in inputs or name in stops:
             continue
         if name not in nodes:
             raise ValueError(f"a node needs {name!r}, and there is no such node")
-        wanted.add(name)
-        open_names += [producer(tensor) for tensor in nodes[name].input if not tensor.startswith("^")]
+        data = [tensor for tensor in nodes[name].input if not tensor.startswith("^")]
+        control = [tensor for tensor in nodes[name].input if tensor.startswith("^") and producer(tensor) in in_loop]
+        inputs[name] = data or control
+        open_names += map(producer, inputs[name])
     result = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
-        if node.name in wanted:
+        if node.name in inputs:
             copy = result.node.add()
             copy.CopyFrom(node)
             del copy.input[:]
-            copy.input.extend(tensor for tensor in node.input if not tensor.startswith("^"))
+            copy.input.extend(inputs[node.name])
+            _drop_places(copy, inputs)
     return result
+
+
+def _in_loops(graph_def: GraphDef) -> set[str]:
+    """The nodes inside the while loops of TensorFlow 1's control flow: behind an Enter, before an Exit."""
+    users: dict[str, list[NodeDef]] = {}
+    for node in graph_def.node:
+        for tensor in node.input:
+            users.setdefault(producer(tensor), []).append(node)
+    found: set[str] = set()
+    open_nodes = [node for node in graph_def.node if node.op in ("Enter", "RefEnter")]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node.name not in found and node.op not in ("Exit", "RefExit"):
+            found.add(node.name)
+            open_nodes += users.get(node.name, ())
+    return found
+
+
+def _drop_places(node: NodeDef, there: Container[str]) -> None:
+    """Take out of a node's attribute `_class` the names of nodes that are not there."""
+    if "_class" not in node.attr:
+        return
+    places = node.attr["_class"].list.s
+    kept = [place for place in places if place.decode().removeprefix("loc:@") in there]
+    if kept:
+        places[:] = kept
+    else:
+        del node.attr["_class"]
 
 
 def run_graph(graph_def: GraphDef, feeds: Mapping[str, NDArray[Any]], fetches: Sequence[str]) -> list[NDArray[Any]]:

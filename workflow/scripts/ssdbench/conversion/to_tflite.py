@@ -10,8 +10,9 @@ import numpy as np
 
 from ssdbench.arrays import Float32, UInt8
 from ssdbench.catalog.registry import HeadLayout, ModelRow
-from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE, PIXELS, head_layout
+from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, IMAGE, PIXELS
 from ssdbench.conversion.detection_graph import centres_and_sizes
+from ssdbench.conversion.find_nodes import head_layout
 from ssdbench.conversion.graphdef import import_outputs
 
 if TYPE_CHECKING:

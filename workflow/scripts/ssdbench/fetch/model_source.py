@@ -11,7 +11,9 @@ from ssdbench.fetch.archive import plain_name, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import fetch
 from ssdbench.fetch.npm import fetch_package
-from ssdbench.files.hashing import files_of, sha256_path
+from ssdbench.files.hashing import files_of, sha256_file, sha256_path
+from ssdbench.files.origin import damaged
+from ssdbench.files.reading import read_json
 from ssdbench.files.writing import link_or_copy
 
 
@@ -79,3 +81,27 @@ def fetch_source(
         file = source.file.name
         link_or_copy(fetched.path, folder / file)
     return {"file": file, "sha256": fetched.sha256, "size": fetched.size, "origin": fetched.origin}
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a source in its folder, but for source.json, by its path in there; {} without one."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "source.json"]
+    return {str(file.relative_to(folder)): sha256_file(file) for file in files}
+
+
+def open_source(folder: Path) -> tuple[dict[str, Any], Path]:
+    """A source as it was fetched into `folder`: its source.json, and the path of its model file.
+
+    Raises:
+        UserError: a file is missing or another one than was fetched.
+    """
+    record = folder / "source.json"
+    source = read_json(record)
+    if not isinstance(source, dict) or not {"file", "sha256"} <= source.keys():
+        raise damaged(record, "does not say what was fetched")
+    for name, sha256 in source.get("files", {}).items():
+        if not (folder / name).is_file():
+            raise damaged(folder / name, "is missing")
+        if sha256_file(folder / name) != sha256:
+            raise damaged(folder / name, "is not the file that was fetched")
+    return source, folder / source["file"]

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from ssdbench.errors import UserError
-
-_REMEDY = "If a run made it, delete it and run again; else correct it, or give another file."
+from ssdbench.files.origin import damaged
+from ssdbench.files.origin import remedy as remedy_of
 
 
 def read_json(path: Path) -> Any:
@@ -25,11 +25,23 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())  # in UTF-8, UTF-16 or UTF-32, with a byte order mark or without
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record that a step of a run wrote: an object with its `status`.
+
+    Raises:
+        UserError: the file is missing, unreadable or not one.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("status") not in ("ok", "failed", "unsupported"):
+        raise damaged(path, "is not the record of a step")
+    return record
+
+
 @contextmanager
-def json_errors(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
+def json_errors(path: Path, remedy: str = "") -> Iterator[None]:
     """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON.
 
-    remedy: the sentence that says what to do about a file that is not JSON.
+    remedy: the sentence that says what to do about a file that is not JSON; else it follows from who made the file.
     """
     try:
         yield
@@ -38,7 +50,7 @@ def json_errors(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or a number that is too long
-        raise UserError(f"{path} is not JSON: {error}. {remedy}") from error
+        raise UserError(f"{path} is not JSON: {error}. {remedy or remedy_of(path)}") from error
 
 
 def read_yaml(path: Path) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ssdbench.arrays import Float32, Int64, UInt8, spread
 from ssdbench.boxes.outputs import Finished, Heads
-from ssdbench.errors import UserError
+from ssdbench.files.origin import damaged
 from ssdbench.files.writing import atomic_path
 
 _MOST_IMAGES = 32  # whose heads are kept
@@ -119,7 +119,7 @@ def read_trace(path: Path) -> Trace:
         with np.load(path, allow_pickle=False) as file:
             return Trace(**{name: file[name] for name in Trace.__dataclass_fields__})
     except _UNREADABLE as error:
-        raise UserError(f"{path} cannot be read as what a cell saw. Delete it, and its cell is run again.") from error
+        raise damaged(path, "cannot be read as what a cell saw") from error
 
 
 def _joined(parts: Sequence[Float32]) -> Float32:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.errors import Unsupported, UserError, unexpected
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.jobs.limited_process import Limits, OverLimit, in_child, job_limits
@@ -104,7 +104,7 @@ def outcome(
         SystemExit: the work went over a limit and the job will be started again.
     """
     for name, path in needs.items():
-        earlier = read_json(Path(path))
+        earlier = read_record(Path(path))
         if earlier["status"] != "ok":
             return {
                 "status": earlier["status"],

@@ -12,7 +12,7 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.diagnosis.explain import against_expected
 from ssdbench.evaluation.bootstrap import compare, from_record
 from ssdbench.files.hashing import sha256_file
-from ssdbench.files.reading import read_json
+from ssdbench.files.reading import read_record
 from ssdbench.jobs.steps import log_tail
 from ssdbench.machine.host import host_facts, package_versions
 from ssdbench.machine.project_version import project_version
@@ -56,7 +56,7 @@ def collect_run(files: Mapping[str, str | Path], given: Mapping[str, Any]) -> Re
         files: `images`, and the records by the names of PARTS; `replicates` and `reference` where the cell is judged.
         given: `cell`, `config`, `expected`, `reference` (framework, precision), `share`: as the rule has them.
     """
-    parts = {name: read_json(Path(files[name])) if files.get(name) else {} for name in PARTS}
+    parts = {name: read_record(Path(files[name])) if files.get(name) else {} for name in PARTS}
     return _assembled(parts, _comparison(files, given), given, Path(files["images"]))
 
 
@@ -136,7 +136,7 @@ def _part(file: str | None, log: str) -> Record:
     """The record of a step; an absent one has failed, and one that the cell does not have is empty."""
     if not file:
         return {}
-    return read_json(Path(file)) if Path(file).is_file() else _absent(log)
+    return read_record(Path(file)) if Path(file).is_file() else _absent(log)
 
 
 def _timing(rounds: list[Record], given: Mapping[str, Any]) -> Record:
@@ -152,7 +152,7 @@ def _round(file: str, log: str) -> Record:
     """The record of a round of timing, named as in its path: .../<setting>/round<k>.json."""
     path = Path(file)
     number = int(path.stem.removeprefix("round"))
-    record: Record = read_json(path) if path.is_file() else _absent(log)
+    record: Record = read_record(path) if path.is_file() else _absent(log)
     return {"setting": path.parent.name, "round": number, **record}
 
 
@@ -168,7 +168,7 @@ def _comparison(files: Mapping[str, str | Path], given: Mapping[str, Any]) -> Re
     """The cell against its reference on the same images; None where there is none or one of them failed."""
     if not files.get("replicates") or not files.get("reference"):
         return None
-    own, reference = (read_json(Path(files[name])) for name in ("replicates", "reference"))
+    own, reference = (read_record(Path(files[name])) for name in ("replicates", "reference"))
     if (own["status"], reference["status"]) != ("ok", "ok"):
         return None
     framework, precision = given["reference"]

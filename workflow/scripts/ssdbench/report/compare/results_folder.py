@@ -12,6 +12,7 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.errors import UserError
 from ssdbench.evaluation.bootstrap import Draws, from_record
 from ssdbench.files.hashing import sha256_file
+from ssdbench.files.origin import damaged
 from ssdbench.files.reading import read_json
 from ssdbench.report.words import CELL_WORDS
 
@@ -48,7 +49,7 @@ def _run(file: Path) -> Mapping[str, Any]:
     cell = run.get("cell") if isinstance(run, dict) else None
     words = [cell.get(word) for word in CELL_WORDS] if isinstance(cell, dict) else []
     if not words or not all(isinstance(text, str) for text in [*words, run.get("status")]):
-        raise UserError(f"{file} is not the record of a cell. Delete it, so that it is made again.")
+        raise damaged(file, "is not the record of a cell")
     return dict(run)
 
 
@@ -73,7 +74,7 @@ def _draws(file: Path) -> Draws | None:
     try:
         return from_record(record) if record["status"] == "ok" else None
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file} does not hold replicates. Delete it, so that they are drawn again.") from error
+        raise damaged(file, "does not hold replicates") from error
 
 
 Cell = tuple[str, ...]  # the five words

@@ -1,0 +1,147 @@
+"""Files that TensorFlow's own exporters wrote, with real weights, by the registry's shipped rows."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, CocoSample
+from ssdbench.catalog.normalisation import Normalisation
+from ssdbench.catalog.registry import ModelRow
+from ssdbench.catalog.registry_file import load_registry
+from ssdbench.coco.annotations import read_annotations
+from ssdbench.coco.image_list import ImageRecord
+from ssdbench.conversion.convert import convert
+from ssdbench.evaluation.evaluate import evaluate
+from ssdbench.images.image_folder import folder_records
+from ssdbench.images.pixels import load_images
+from ssdbench.inference.accuracy_pass import Pass, run_pass
+from ssdbench.inference.detect import head_decoding
+from support.left_out import leave_out
+
+pytestmark = [pytest.mark.slow, pytest.mark.full]
+
+FILES = ROOT.parent / "shared" / "models" / "exporters.tar.xz"
+TF1, TF2 = "ssdlite_mobilenet_v2_coco_2018_05_09", "ssd_mobilenet_v2_320x320_coco17_tpu-8"
+EXPORTERS = {
+    "TF1 of 2019": ("tf1_2019_ssdlite_frozen_inference_graph.pb", TF1),
+    "TF1 of 2022": ("tf1_2022_ssdlite_frozen_inference_graph.pb", TF1),
+    "TF2 of 2022": ("tf2_2022_ssdlite_saved_model", TF2),
+}
+AWARE = "tf1_2019_ssdlite_quantisation_aware_untrained_ranges.pb"
+UNKNOWN = {"image": "a", "box_encodings": "b", "class_scores": "c", "anchors": "d"}
+NMS = {"score": 1e-8, "iou": 0.6, "max": 100}
+AP = 0.3016
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not FILES.is_file():
+        leave_out(
+            "no files of TensorFlow's exporters on this machine",
+            f"put {FILES.name} into {FILES.parent}",
+            even_in_ci=True,
+        )
+    folder = tmp_path_factory.mktemp("exporters")
+    with tarfile.open(FILES) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "exporters"
+
+
+def shipped(name: str) -> ModelRow:
+    resources = ROOT / "workflow"
+    registry = load_registry([resources / "resources/registry.yaml"], resources / "schemas/registry.schema.yaml")
+    return registry.model(name)
+
+
+def pixels(sample: CocoSample, count: int = 8) -> list[np.ndarray]:
+    records = folder_records(sample.images)[:count]
+    return [array for _, array in load_images(sample.images, records, 300, "rgb")]
+
+
+def ap(sample: CocoSample, path: Path, framework: str, card: dict[str, Any], folder: Path) -> float:
+    """AP on the 130 images."""
+    records = [
+        ImageRecord(i.id, i.file_name, i.width, i.height, "") for i in read_annotations(sample.annotations).images
+    ]
+    job = Pass(
+        framework,
+        path,
+        Normalisation(**card["normalisation"]),
+        "fp32",
+        sample.images,
+        records,
+        300,
+        "rgb",
+        head_decoding(card, NMS),
+        len(records),
+    )
+    run_pass(job, 1, folder / "detections.json")
+    found = evaluate(sample.annotations, folder / "detections.json", [record.id for record in records])
+    return float(found["metrics"]["AP"])
+
+
+@pytest.mark.parametrize("exporter", list(EXPORTERS))
+@pytest.mark.parametrize("kind", ["heads", "graph"])
+def test_the_shipped_rows_reach_the_ap_of_the_weights(
+    exporter: str, kind: str, exported: Path, coco_sample: CocoSample, tmp_path: Path
+) -> None:
+    file, model = EXPORTERS[exporter]
+    images = pixels(coco_sample)
+    card = convert(shipped(model), exported / file, kind, "tensorflow", "fp32", lambda: images, True, tmp_path)
+    assert ap(coco_sample, tmp_path / card["file"], "tensorflow", card, tmp_path) == pytest.approx(AP, abs=5e-4)
+
+
+@pytest.mark.parametrize("exporter", list(EXPORTERS))
+@pytest.mark.parametrize(
+    ("kind", "framework"), [("heads", "tflite"), ("heads", "onnxruntime"), ("graph", "onnxruntime")]
+)
+def test_every_framework_gives_what_the_source_gives(
+    exporter: str, kind: str, framework: str, exported: Path, coco_sample: CocoSample, tmp_path: Path
+) -> None:
+    file, model = EXPORTERS[exporter]
+    images = pixels(coco_sample)
+    card = convert(shipped(model), exported / file, kind, framework, "fp32", lambda: images, True, tmp_path)
+    assert card["check"]["images"] == len(images) and card["check"]["figures"]
+    # The zoo's TF1 files drop scores up to 0.3, and the row says so; these were exported with 1e-8.
+    if kind == "graph" and model == TF1:
+        assert card["notes"][0].startswith("suppression as in the source itself, score above 1e-08 and IoU 0.6;")
+
+
+@pytest.mark.parametrize("exporter", list(EXPORTERS))
+def test_without_a_known_name_the_same_is_found_by_structure(
+    exporter: str, exported: Path, coco_sample: CocoSample, tmp_path: Path
+) -> None:
+    file, model = EXPORTERS[exporter]
+    row, images = shipped(model), pixels(coco_sample)
+
+    def heads(row: ModelRow, folder: Path) -> tuple[dict[str, Any], Sequence[Any]]:
+        from ssdbench.conversion.check_conversion import run_all
+        from ssdbench.runtimes import open_session
+
+        card = convert(row, exported / file, "heads", "tensorflow", "fp32", lambda: images, True, folder)
+        return card, run_all(open_session("tensorflow", folder / card["file"], 1), images[:2])
+
+    assert row.heads is not None
+    named, nameless = replace(row, heads=row.heads), replace(row, heads=replace(row.heads, **UNKNOWN))
+    (known, wanted), (card, found) = heads(named, tmp_path / "named"), heads(nameless, tmp_path / "nameless")
+    assert len(card["notes"]) == len(UNKNOWN) and not known["notes"]
+    np.testing.assert_allclose(card["anchors"], known["anchors"], atol=1e-7)
+    for a, b in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(a.encodings, b.encodings, atol=1e-4)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(("framework", "precision"), [("tflite", "fp32"), ("tflite", "int8"), ("onnxruntime", "fp32")])
+def test_a_quantisation_aware_graph_agrees_with_tensorflow_within_its_steps(
+    framework: str, precision: str, exported: Path, coco_sample: CocoSample, tmp_path: Path
+) -> None:
+    images = pixels(coco_sample, 16)
+    card = convert(shipped(TF1), exported / AWARE, "heads", framework, precision, lambda: images, True, tmp_path)
+    assert card["check"]["figures"] and "quantisation-aware" in card["notes"][0]
