@@ -35,8 +35,8 @@ def measure_speeds(config: Mapping[str, Any], times: int, folder: Path) -> Measu
     raw = {name: [{key: run[name].get(key) for key in _KEPT} for run in runs] for name in files}
     return Measurement(
         "How far timings lie apart",
-        f"{times} timings of the same cells, each with all its rounds in fresh processes. Stated is how far the largest "
-        "speed relative to the reference lies above the smallest, and beside it the same of the medians in ms.",
+        f"{times} timings of the same cells, each with all its rounds in fresh processes. Stated is how far the "
+        "largest speed relative to the reference lies above the smallest, and beside it the same of the medians in ms.",
         rows,
         {"cells": raw, "machine": [run[next(iter(files))].get("machine") for run in runs]},
     )
