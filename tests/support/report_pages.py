@@ -86,7 +86,6 @@ def with_rounds(run: dict[str, Any], *parts: float) -> dict[str, Any]:
     run["timing"] |= {
         "latency_p50_low_ms": p50 * min(parts),
         "latency_p50_high_ms": p50 * max(parts),
-        "reference_ms": 20.1,
         "stages": {
             **{"decode": spread(2.1), "preprocess": spread(0.4), "network": spread(p50)},
             **{"postprocess": spread(0.9), "end_to_end": spread(p50 + 3.4)},

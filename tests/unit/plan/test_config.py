@@ -131,3 +131,9 @@ def test_numbers_inside_a_mapping_of_the_command_line_arrive_as_text_and_count_a
 def test_other_text_in_place_of_a_number_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"timing\.seconds is "):
         load_config({"timing": {"seconds": text}}, SCHEMA, {})
+
+
+def test_a_configuration_with_patience_is_told_what_took_its_place() -> None:
+    with pytest.raises(UserError, match=r"timing.patience is gone.*timing.interval_width") as caught:
+        load_config({"timing": {"patience": 4}}, SCHEMA, {})
+    assert "timing.rounds" in str(caught.value)

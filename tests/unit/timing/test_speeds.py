@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ssdbench.timing.speeds import relative_speeds, verdict
+from ssdbench.timing.speeds import Speed, relative_speeds, times_as_long, verdict
 from support.simulated_machine import (
     SimulatedCell,
     Slowdown,
@@ -61,3 +63,37 @@ def test_intervals_hold_the_true_ratio_as_often_as_they_say(name: str) -> None:
     print(f"against the quiet ratio {np.mean(biases):+.2%} on average")
     assert 0.90 * RUNS <= held <= 0.99 * RUNS
     assert different <= 0.10 * RUNS
+
+
+def test_rounds_of_other_processes_widen_the_interval_and_few_of_them_more() -> None:
+    generator = np.random.default_rng(3)
+
+    def width(*shifts: float) -> float:
+        rounds = [{"a": generator.normal(shift, 0.02, 60), "b": generator.normal(shift, 0.02, 60)} for shift in shifts]
+        return relative_speeds(rounds)["a"].width
+
+    assert width(0.0, 0.0) < width(0.0, 0.02) / 3
+    assert width(0.0, 0.02, 0.0, 0.02, 0.0, 0.02) < width(0.0, 0.02) / 3
+
+
+@given(st.floats(0.1, 10), st.floats(0.001, 0.5), st.floats(0.01, 0.2))
+def test_a_verdict_is_what_the_interval_says(speed: float, reach: float, enough: float) -> None:
+    found = Speed(speed, speed * np.exp(-reach), speed * np.exp(reach))
+    expected = "faster" if found.low > 1 else "slower" if found.high < 1 else None
+    assert verdict(found, enough) == (expected or ("alike" if found.width <= enough else "undecided"))
+    if verdict(found, enough) == "undecided":
+        longer = times_as_long(found, enough)
+        reached = reach / np.sqrt(longer)  # an interval shrinks with the root of the time
+        assert abs(np.log(speed)) >= reached - 1e-9 or 2 * reached <= enough + 1e-9
+
+
+def test_cells_in_one_round_only_or_with_one_cycle_do_not_break_the_others() -> None:
+    generator = np.random.default_rng(0)
+    rounds = [
+        {"a": generator.normal(0.5, 0.01, 40), "late": np.array([])},
+        {"a": generator.normal(0.5, 0.01, 40), "late": generator.normal(0, 0.01, 40), "short": np.array([0.1])},
+    ]
+    found = relative_speeds(rounds)
+    assert set(found) == {"a", "late"}
+    assert found["a"].low < np.exp(0.5) < found["a"].high
+    assert relative_speeds([]) == {}
