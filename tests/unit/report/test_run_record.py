@@ -19,6 +19,7 @@ GIVEN = {
     "expected": None,
     "reference": ("tensorflow", "fp32"),
     "share": 0.99,
+    "is_compared": True,
 }
 ABSENT = ("failed", "job ended without a result")
 

@@ -9,6 +9,7 @@ from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.protocols import protocol
 from ssdbench.plan.matrix import Cell
 from ssdbench.plan.plan import Plan
+from ssdbench.plan.timing_tables import Table, is_compared
 
 
 def configuration_of(plan: Plan, name: CellName) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def run_context(plan: Plan, cell: CellName) -> dict[str, Any]:
         "expected": plan.expected_fields(cell),
         "reference": plan.config.reference,
         "share": plan.config.verdict.share,
+        "is_compared": is_compared(plan, Table(cell.dataset, cell.model, cell.protocol)),
     }
 
 

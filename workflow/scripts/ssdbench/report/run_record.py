@@ -143,7 +143,7 @@ def _timing(rounds: list[Record], given: Mapping[str, Any]) -> Record:
     """The cell's timing from the rounds of its table, with those cells that they timed."""
     name = f"{given['cell']['framework']}/{given['cell']['precision']}"
     names = dict.fromkeys(key for one in rounds for key in one.get("cells", {}))
-    reference = "/".join(given["reference"]) if given.get("is_compared", True) else None
+    reference = "/".join(given["reference"]) if given["is_compared"] else None
     width = given["config"]["timing"]["interval_width"]
     return combine_rounds(rounds, [*names, *([] if name in names else [name])], reference, width)[name]
 
