@@ -92,7 +92,8 @@ _STEPS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = {
             "replicates": "replicates.json", "reference": "replicates.json",
         },
         {"run": "run.json"},
-        {"given": {"cell": {}, "config": {}, "expected": None, "reference": [CELLS[0], "fp32"], "share": 0.99, "is_compared": True}},
+        {"given": {"cell": {}, "config": {}, "expected": None, "reference": [CELLS[0], "fp32"], "share": 0.99}
+         | {"is_compared": True}},
     ),
     "build_report": (
         {
