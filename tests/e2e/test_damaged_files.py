@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,12 @@ def test_a_plain_run_names_the_file_and_its_step(name: str, copy: Project) -> No
     path.write_bytes(path.read_bytes()[:-20])
     done = copy.run(config=CONFIG)
     said = done.stdout + done.stderr
-    assert done.returncode == 1 and f"{CELL}/{name}" in said
-    assert "detect_objects makes it: run `make retry`" in said
+    if name == "seen.npz":  # only the comparison reads it, and a measured cell does not fail with that
+        assert done.returncode == 0
+        said = json.loads((copy.folder / CELL / "parity.json").read_text())["reason"]
+    else:
+        assert done.returncode == 1
+    assert f"{CELL}/{name}" in said and "detect_objects makes it: run `make retry`" in said
     retry(copy)
     assert copy.run(config=CONFIG).returncode == 0
+    assert Sound(copy.folder).faults() == []
