@@ -29,7 +29,7 @@ FORMS = [
     if not (activation == "softmax" and background == "none")  # a softmax over classes alone has no background
 ]
 # Each form with one of the inputs, so that each input comes with each value of each key.
-CASES = list(zip(FORMS, cycle(product(INPUTS, (False, True)))))  # noqa: B905
+CASES = list(zip(FORMS, cycle(product(INPUTS, (False, True)))))
 
 
 @pytest.fixture(scope="module")
