@@ -40,7 +40,8 @@ def measure_boxes(target: Target, images: int, rounds: int) -> Measurement:
 def _boxes(target: Target, images: int, rounds: int) -> Work:
     """The work: {images, plain_images, equal, fast_ms, plain_ms}, a time for each call."""
     session, decoding = target.open(1), target.decoding
-    assert decoding is not None, "heads are measured"
+    assert decoding is not None and decoding.anchors is not None, "heads of encodings are measured"
+    anchors = decoding.anchors
     records = target.images.images[:images]
     heads = []
     for record in records:
@@ -58,11 +59,11 @@ def _boxes(target: Target, images: int, rounds: int) -> Work:
         plain, equal = [], True
         for record, one in zip(records[:_PLAIN], heads[:_PLAIN], strict=True):
             start = time.perf_counter_ns()
-            kept = plain_suppress(one.encodings[0], one.scores[0], decoding.anchors, decoding.box_coder, decoding.nms)
+            kept = plain_suppress(one.encodings[0], one.scores[0], anchors, decoding.box_coder, decoding.nms)
             plain.append((time.perf_counter_ns() - start) / 1e6)
             (found,) = detections_of(one, [(record.width, record.height)], decoding)
             class_ids, rows = (list(column) for column in zip(*kept, strict=True))
-            corners = clip(decode(one.encodings[0], decoding.anchors, decoding.box_coder))[rows]
+            corners = clip(decode(one.encodings[0], anchors, decoding.box_coder))[rows]
             equal &= found.class_ids.tolist() == class_ids
             equal &= found.scores.tolist() == one.scores[0][rows, class_ids].tolist()
             equal &= found.boxes.tolist() == to_pixels(corners, record.width, record.height).tolist()

@@ -18,7 +18,7 @@ from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list
 from ssdbench.conversion.artifact import open_artifact
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import ChannelOrder
-from ssdbench.inference.detect import head_decoding
+from ssdbench.inference.detect import fed_size, head_decoding
 from ssdbench.plan.command_line import plan_of
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
@@ -33,7 +33,7 @@ class Target:
     precision: str
     artifact: Path
     card: dict[str, Any]
-    size: int
+    size: tuple[int, int]
     channel_order: ChannelOrder
     nms: dict[str, float]
     images: ImageList
@@ -89,7 +89,7 @@ def prepare(only: Sequence[str] = ()) -> list[Target]:
                 precision=cell.precision,
                 artifact=artifact,
                 card=card,
-                size=how.input_size or card["input_size"],
+                size=fed_size(card, how),
                 channel_order=how.channel_order,
                 nms=dict(plan.config.nms),
                 images=read_image_list(Path(plan.image_list(cell.dataset))),

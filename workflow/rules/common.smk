@@ -12,7 +12,7 @@ ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)) / ".." / ".."))
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from ssdbench.catalog.frameworks import artifact_of, frameworks
+from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.plain import as_plain
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.timing_setting import Setting
@@ -525,7 +525,7 @@ def what_is_there(cells):
 def logs_of(cell):
     """The log of each step of a cell, where jobs of its rules write it."""
     is_coco = PLAN.dataset(cell.dataset).kind == "coco"
-    framework, precision = artifact_of(cell.framework, cell.precision)
+    framework, precision = PLAN.artifact_of(cell)
     calibration = PLAN.calibration_of(cell)
     converting = {
         "kind": protocol(cell.protocol).graph_kind,
@@ -709,7 +709,7 @@ wildcard_constraints:
         for cell in PLAN.cells
         for name in (
             cell.name.framework,
-            *artifact_of(cell.name.framework, cell.name.precision)[:1],
+            *PLAN.artifact_of(cell.name)[:1],
         )
     ),
     kind="heads|graph",

@@ -7,6 +7,7 @@ from ssdbench.conversion.artifact import open_artifact
 from ssdbench.conversion.batching import Single, with_batch
 from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
+from ssdbench.inference.detect import fed_size
 from ssdbench.jobs import steps
 
 snakemake: Any  # given by the rule
@@ -19,7 +20,7 @@ def work() -> steps.Record:
     card, path = open_artifact(CARD)
     folder = Path(snakemake.input.check)
     records = folder_records(folder)[:CHECK_IMAGES]
-    pixels = [array for _, array in load_images(folder, records, card["input_size"], "rgb")]
+    pixels = [array for _, array in load_images(folder, records, fed_size(card), "rgb")]
     return with_batch(Single(card, path), int(snakemake.wildcards.batch), pixels, Path(snakemake.output.artifact))
 
 

@@ -7,11 +7,13 @@ from typing import Any
 from ssdbench.arrays import UInt8
 from ssdbench.catalog.plain import from_plain
 from ssdbench.catalog.registry import ModelRow
+from ssdbench.catalog.support import is_published_file
 from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.convert import convert
 from ssdbench.fetch.model_source import open_source
 from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
+from ssdbench.inspection.take import take_file
 from ssdbench.jobs import steps
 from ssdbench.machine.host import host_facts, int8_saturates
 
@@ -30,18 +32,14 @@ def work() -> steps.Record:
     source, model = open_source(Path(snakemake.input.source))
 
     def pixels() -> Iterator[UInt8]:
-        return (array for _, array in load_images(folder, records, row.input_size, "rgb"))
+        return (array for _, array in load_images(folder, records, row.size, "rgb"))
 
-    card = convert(
-        row=row,
-        source=model,
-        graph_kind=words.kind,
-        framework=words.framework,
-        precision=words.precision,
-        calibration_pixels=pixels,
-        reduce_range=int8_saturates(host_facts()["cpu_flags"]),
-        destination=Path(snakemake.output.artifact),
-    )
+    artifact = (row, model, words.kind, words.framework, words.precision, pixels)
+    destination = Path(snakemake.output.artifact)
+    if is_published_file(row, words.kind, words.framework):
+        card = take_file(*artifact, destination)
+    else:
+        card = convert(*artifact, int8_saturates(host_facts()["cpu_flags"]), destination)
     return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
 
 

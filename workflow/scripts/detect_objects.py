@@ -10,7 +10,7 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.files.writing import write_text
 from ssdbench.inference.accuracy_pass import Pass, run_pass
-from ssdbench.inference.detect import check_not_calibrated_with, head_decoding, table_of_card
+from ssdbench.inference.detect import check_not_calibrated_with, fed_size, head_decoding, table_of_card
 from ssdbench.inference.shards import shard_slice
 from ssdbench.inference.trace import Recorder, write_trace
 from ssdbench.jobs import steps
@@ -43,7 +43,7 @@ def work() -> steps.Record:
             snakemake.wildcards.precision,
             images.folder,
             records,
-            how.input_size or card["input_size"],
+            fed_size(card, how),
             how.channel_order,
             head_decoding(card, snakemake.params.nms, images.categories),
             len(images.images),

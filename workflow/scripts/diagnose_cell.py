@@ -16,7 +16,7 @@ from ssdbench.diagnosis.explain import ExpectedAP, Explanation
 from ssdbench.diagnosis.usual_causes import FoundByImage, usual_causes
 from ssdbench.evaluation.image_matching import found_by_image
 from ssdbench.files.reading import read_record
-from ssdbench.inference.detect import head_decoding
+from ssdbench.inference.detect import fed_size, head_decoding
 from ssdbench.jobs import steps
 from ssdbench.machine.host import host_facts, int8_saturates, limit_pools
 from ssdbench.runtimes import open_session
@@ -82,7 +82,7 @@ def runner(
         ),
         images.folder,
         records,
-        how.input_size or card["input_size"],
+        fed_size(card, how),
         how.channel_order,
         head_decoding(card, snakemake.params.nms, images.categories),
         usual_causes(),

@@ -1,9 +1,11 @@
 """Run one SSD model file on COCO images by hand: twelve COCO metrics, latency and throughput.
 
-Takes frozen graphs (.pb), SavedModel folders, .tflite files (with or without the post-processing op) and .onnx
-files, either raw heads or finished graphs.
+Takes frozen graphs (.pb), SavedModel folders, .tflite files (with or without the post-processing op), .onnx files and
+OpenVINO's .xml, either raw heads or finished graphs. What comes out of a file is looked at before it is believed; what
+it does not tell is asked for.
 
   python workflow/scripts/run.py -m model.pb -f tf -p fp32 --images_path val2017 --anno_path instances_val2017.json
+  python workflow/scripts/run.py --inspect model.onnx
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -22,35 +24,53 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from ssdbench.arrays import UInt8
-from ssdbench.boxes.anchors import read_anchors, standard_anchors
+from ssdbench.arrays import UInt8, spread
+from ssdbench.boxes.anchors import read_anchors
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
-from ssdbench.boxes.outputs import Heads
-from ssdbench.catalog.frameworks import artifact_of, frameworks
-from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
-from ssdbench.catalog.registry import FASTER_RCNN
+from ssdbench.catalog.class_words import class_ids_of
+from ssdbench.catalog.frameworks import artifact_of
+from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.coco.annotations import Annotations, read_annotations
-from ssdbench.coco.categories import ClassTable, class_table
+from ssdbench.coco.categories import Category, ClassTable
 from ssdbench.coco.detections import write_detections
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.coco.metric_names import METRICS
+from ssdbench.conversion.model_contents import contents_of
 from ssdbench.errors import UserError, exit_code
 from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.files.reading import read_json
-from ssdbench.images.image_folder import orient
-from ssdbench.images.pixels import load_images
-from ssdbench.inference import detect
-from ssdbench.inference.detect import detections, table_of_card, with_classes
+from ssdbench.images.image_folder import folder_records, orient
+from ssdbench.images.pixels import PixelSize, load_images
+from ssdbench.images.sample import compose
+from ssdbench.inference.detect import detections, head_decoding, table_of_card
+from ssdbench.inspection import flags
+from ssdbench.inspection.finding import describe as describe_findings
+from ssdbench.inspection.look import LOOK_IMAGES, Look, Stated, look_at
+from ssdbench.inspection.openvino_check import check_against_litert
+from ssdbench.inspection.registry_row import registry_row
+from ssdbench.inspection.told import told
 from ssdbench.jobs.progress import Progress
+from ssdbench.jobs.quiet import native_output_to
 from ssdbench.machine.host import limit_pools
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
 from ssdbench.timing.percentiles import percentiles
 
-ALIASES = {"tf": "tensorflow", "ort": "onnxruntime", "ov": "openvino"}
-ANY_SIZE = 300  # for graphs that resize by themselves
+ANY_SIZE = (300, 300)  # for graphs that resize by themselves
 NMS = NmsSettings()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file ready to run. size: height and width that are fed. table: which category each class is. lines: what it was
+    told by, for the reader."""
+
+    session: Session
+    size: tuple[int, int]
+    decoding: HeadDecoding
+    table: ClassTable
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -65,138 +85,29 @@ class Outcome:
 
 def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
     """The command line; paths and threads default to the environment's."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Stops after --timeout seconds, or after --num_runs calls. Accuracy counts each image once; "
-        "when all images are through, they come again for timing only.",
-    )
-    parser.add_argument("-m", "--model_path", type=Path, required=True, help="the model file, or a SavedModel folder")
-    parser.add_argument(
-        "-p",
-        "--precision",
-        choices=["fp32", "fp16", "int8", "int8_dynamic", "bf16"],
-        required=True,
-        help="precision of the model file",
-    )
-    parser.add_argument(
-        "-f",
-        "--framework",
-        choices=[*ALIASES, *frameworks()],
-        required=True,
-        help="what runs it; with tf, a .tflite file is run by TFLite",
-    )
-    parser.add_argument("-b", "--batch_size", type=positive, default=1, help="images in one call (default: 1)")
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        help="seconds to run, where --num_runs is not given (default: 60)",
-    )
-    parser.add_argument("--num_runs", type=positive, help="calls to make, in place of --timeout")
-    parser.add_argument(
-        "--images_path",
-        type=Path,
-        default=environment.get("COCO_IMG_PATH") or None,
-        help="folder of the images (default: COCO_IMG_PATH)",
-    )
-    parser.add_argument(
-        "--anno_path",
-        type=Path,
-        default=environment.get("COCO_ANNO_PATH") or None,
-        help="COCO instances JSON (default: COCO_ANNO_PATH)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        default=environment.get("AIO_NUM_THREADS") or "1",
-        help="intra-op threads (default: AIO_NUM_THREADS, else 1)",
-    )
-    parser.add_argument(
-        "--channel_order",
-        choices=["rgb", "bgr"],
-        default="rgb",
-        help="order of the colours fed (default: rgb)",
-    )
-    parser.add_argument(
-        "--input_size",
-        type=positive,
-        help=f"side of the square that is fed (default: the model's own; {ANY_SIZE} where it takes any)",
-    )
-    parser.add_argument(
-        "--orientation",
-        choices=["stored", "displayed"],
-        help="which pixels the annotations mean where EXIF turns an image (default: found by the annotated sizes)",
-    )
-    parser.add_argument(
-        "--anchors",
-        type=Path,
-        help="for raw heads: a .json or .npy file of [A, 4] ymin, xmin, ymax, xmax, normalised "
-        "(default: card.json beside the model, else the standard 1917 of SSD MobileNet at 300x300)",
-    )
-    return parser.parse_args(arguments)
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    return flags.parse_arguments(arguments, environment, __doc__ or "")
 
 
 def run(options: argparse.Namespace) -> str:
     """Run the model and say what came out.
 
     Raises:
-        UserError: a path or the model is wrong.
+        UserError: a path or the model is wrong, or the file does not tell what no flag states.
     """
     limit_pools(options.threads)
     if options.images_path is None or options.anno_path is None:
         raise UserError("No images: give --images_path and --anno_path, or set COCO_IMG_PATH and COCO_ANNO_PATH.")
     annotations = read_annotations(options.anno_path)
-    card = card_beside(options.model_path)
-    framework = framework_of(options)
-    if card and card["precision"] != artifact_of(framework, options.precision)[1]:
-        raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
-    normalisation = Normalisation(**card["normalisation"]) if card else MOBILENET_SSD
-    session = open_session(framework, options.model_path, options.threads, normalisation, options.precision)
-    table = table_of(session, card, annotations, options)
-    decoding = with_classes(head_decoding(session, card, options), table)
     records = records_of(annotations, options)
-    outcome = loop(session, records, decoding, options)
+    opened = open_file(options, options.images_path, records, annotations.categories)
+    outcome = loop(opened, records, options)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "detections.json")
         write_detections(file, detections(outcome.found))
         ids = [record.id for record, _ in outcome.found]
         uncategorised = sum(found.uncategorised for _, found in outcome.found)
-        evaluated = evaluate(options.anno_path, file, ids, uncategorised, table.notes)
-    return describe(options, session, outcome, evaluated, len(records), table.how)
-
-
-def framework_of(options: argparse.Namespace) -> str:
-    """The framework's full word; TensorFlow's users give their .tflite files to it as well."""
-    name = ALIASES.get(options.framework, options.framework)
-    return "tflite" if name == "tensorflow" and options.model_path.suffix == ".tflite" else str(name)
-
-
-def card_beside(model: Path) -> dict[str, Any]:
-    """The card of an artifact of this project, or nothing."""
-    path = model.parent / "card.json"
-    card = read_json(path) if path.is_file() else {}
-    return card if isinstance(card, dict) and card.get("file") == model.name else {}
-
-
-def table_of(
-    session: Session, card: Mapping[str, Any], annotations: Annotations, options: argparse.Namespace
-) -> ClassTable:
-    """Which category each class of the file is: by its card, else by COCO's names if it has as many classes as COCO."""
-    if card.get("class_ids") or card.get("labels"):
-        return table_of_card(card, annotations.categories)
-    size = options.input_size or session.input_size or ANY_SIZE
-    output = session.run(np.zeros((options.batch_size, size, size, 3), np.uint8))
-    numbers = output.scores.shape[2] if isinstance(output, Heads) else None
-    return class_table(annotations.categories, numbers=numbers)
+        evaluated = evaluate(options.anno_path, file, ids, uncategorised, opened.table.notes)
+    return describe(options, opened, outcome, evaluated, len(records))
 
 
 def records_of(annotations: Annotations, options: argparse.Namespace) -> list[ImageRecord]:
@@ -209,19 +120,148 @@ def records_of(annotations: Annotations, options: argparse.Namespace) -> list[Im
     return records
 
 
-def head_decoding(session: Session, card: Mapping[str, Any], options: argparse.Namespace) -> HeadDecoding:
-    """Anchors from --anchors, from the card, or the standard ones; whether they fit is seen at the first call."""
-    decoding = HeadDecoding(standard_anchors(), FASTER_RCNN, NMS)
-    if card:
-        decoding = detect.head_decoding(card, asdict(NMS))
-    return decoding if options.anchors is None else replace(decoding, anchors=read_anchors(options.anchors))
+def open_file(
+    options: argparse.Namespace, folder: Path, records: Sequence[ImageRecord], categories: Sequence[Category]
+) -> Opened:
+    """Open the file, and know what it takes and gives: from its card, or by a look at it.
+
+    Raises:
+        UserError: it does not run, or does not tell what no flag states.
+    """
+    card = card_beside(options.model_path)
+    framework, stated = flags.framework_of(options), stated_of(options)
+    if card and card["precision"] != artifact_of(framework, options.precision)[1]:
+        raise UserError(f"{options.model_path} is {card['precision']} by its card.json; give -p {card['precision']}.")
+    fed = stated.normalisation or (Normalisation(**card["normalisation"]) if card else None)
+    with native_output_to(options.log):
+        session = open_session(framework, options.model_path, options.threads, fed, options.precision)
+        size = options.input_size or session.input_size or ANY_SIZE
+        if card and not (stated.form.stated() or stated.normalisation or stated.box_coder):
+            card, lines = changed(card, stated), card_lines(card)
+            decoding, table = head_decoding(card, asdict(NMS), categories), table_of_card(card, categories)
+            return Opened(session, size, decoding, table, lines)
+        check_precision(options, framework)
+        pixels = looked_at(folder, records, size, options)
+        look = look_at(session, stated, pixels)
+        look.require(options.model_path, lambda key: f"--{key}")
+        card = told(session, look, stated, size)
+        decoding, table = head_decoding(card, asdict(NMS), categories), table_of_card(card, categories)
+        compared = check_against_litert(session, decoding, pixels) if framework == "openvino" else None
+    lines = look.lines()
+    if compared:
+        lines += describe_findings({"difference of scores from LiteRT's": compared})
+    return Opened(session, size, decoding, table, lines)
 
 
-def loop(session: Session, records: list[ImageRecord], decoding: HeadDecoding, options: argparse.Namespace) -> Outcome:
+def stated_of(options: argparse.Namespace) -> Stated:
+    """What the flags state of the file."""
+    return Stated(
+        flags.stated_form(options),
+        flags.stated_input(options),
+        None if options.anchors is None else read_anchors(options.anchors),
+        None if options.box_coder is None else tuple(options.box_coder),
+        class_ids_of(options.class_ids or (), "--class_ids"),
+        flags.stated_labels(options),
+    )
+
+
+def check_precision(options: argparse.Namespace, framework: str) -> None:
+    """Make sure that the file is what -p says.
+
+    Raises:
+        UserError: its weights and operators say otherwise.
+    """
+    wanted = artifact_of(framework, options.precision)[1]
+    found = precision_of(options.model_path, framework)
+    if found not in (None, wanted):
+        raise UserError(f"{options.model_path} is {found} by its weights and operators; give -p {found}.")
+
+
+def precision_of(path: Path, framework: str) -> str | None:
+    """The precision of a file by what it holds."""
+    readers = {".tflite": "tflite", ".onnx": "onnxruntime", ".xml": "openvino"}
+    return contents_of(readers[path.suffix], path).precision if path.suffix in readers else None
+
+
+def looked_at(
+    folder: Path, records: Sequence[ImageRecord], size: PixelSize, options: argparse.Namespace
+) -> list[UInt8]:
+    """Images to look at what the file gives for them, spread over the list: uint8 [H, W, 3]."""
+    if not records:
+        raise UserError(f"There are no images in {folder} to look at the model with.")
+    chosen = [records[index] for index in spread(len(records), LOOK_IMAGES)]
+    return [pixels for _, pixels in load_images(folder, chosen, size, options.channel_order)]
+
+
+def card_beside(model: Path) -> dict[str, Any]:
+    """The card of an artifact of this project, or nothing."""
+    path = model.parent / "card.json"
+    card = read_json(path) if path.is_file() else {}
+    return card if isinstance(card, dict) and card.get("file") == model.name else {}
+
+
+def changed(card: dict[str, Any], stated: Stated) -> dict[str, Any]:
+    """A card with the anchors and the classes that flags state in place of its own."""
+    anchors = None if stated.anchors is None else {"anchors": stated.anchors.tolist()}
+    classes = None
+    if stated.class_ids or stated.labels:
+        classes = {"class_ids": list(stated.class_ids) or None, "labels": list(stated.labels) or None}
+    return {**card, **(anchors or {}), **(classes or {})}
+
+
+def card_lines(card: Mapping[str, Any]) -> list[str]:
+    """What a card says of input and outputs."""
+    found = card.get("found") or {}
+    return [f"{key}: {how}" for key, how in found.items()] or ["input and outputs: those of its card.json"]
+
+
+def inspect(options: argparse.Namespace) -> str:
+    """What a file takes and gives, what it does not tell, and its registry row.
+
+    Raises:
+        UserError: it does not run.
+    """
+    limit_pools(options.threads)
+    framework, stated = flags.framework_of(options), stated_of(options)
+    with tempfile.TemporaryDirectory() as temporary, native_output_to(options.log):
+        session = open_session(framework, options.model_path, options.threads, stated.normalisation)
+        size = options.input_size or session.input_size or ANY_SIZE
+        folder = options.images_path
+        if folder is None:
+            folder = Path(temporary, "calibration")
+            compose(Path(temporary))
+        pixels = looked_at(folder, folder_records(folder), size, options)
+        look = look_at(session, stated, pixels)
+    precision = options.precision or precision_of(options.model_path, framework) or "fp32"
+    return describe_look(options, framework, precision, session, stated, look)
+
+
+def describe_look(
+    options: argparse.Namespace, framework: str, precision: str, session: Session, stated: Stated, look: Look
+) -> str:
+    """A look in words, with the registry row."""
+    height, width = session.input_size or (0, 0)
+    size = f"{height}x{width} (height x width)" if height else "any size"
+    lines = [
+        f"{options.model_path}: {framework}, {precision}, {session.graph_kind}, takes {size}",
+        "",
+        *look.lines(),
+    ]
+    if look.columns:
+        lines.append(f"classes: {look.classes}, and {look.columns - look.classes} for the background")
+    if look.missing:
+        lines += ["", "It does not tell, so state it (flags here, keys of the same names in its row):"]
+        lines += [f"  {missing.key}: {missing.why}" for missing in look.missing]
+    files = {"anchors": options.anchors} if options.anchors else {}
+    row = registry_row(options.model_path, precision, session, stated, look, files)
+    return "\n".join([*lines, "", "Its row, for a file under `registries`:", "", row])
+
+
+def loop(opened: Opened, records: list[ImageRecord], options: argparse.Namespace) -> Outcome:
     """Call the network over the images in rotation until the time or the number of runs is reached."""
-    size = options.input_size or session.input_size or ANY_SIZE
+    session = opened.session
     batches = batches_of(
-        load_images(options.images_path, cycle(records), size, options.channel_order), options.batch_size
+        load_images(options.images_path, cycle(records), opened.size, options.channel_order), options.batch_size
     )
     found: list[tuple[ImageRecord, Found]] = []
     network_ms: list[float] = []
@@ -234,7 +274,7 @@ def loop(session: Session, records: list[ImageRecord], decoding: HeadDecoding, o
         output = session.run(pixels)
         network_ms.append((time.perf_counter_ns() - before) / 1e6)
         sizes = [(record.width, record.height) for record in first]
-        found += list(zip(first, detections_of(output, sizes, decoding), strict=True))[
+        found += list(zip(first, detections_of(output, sizes, opened.decoding), strict=True))[
             : max(0, len(records) - len(found))
         ]
         progress.advance()
@@ -251,28 +291,30 @@ def loop(session: Session, records: list[ImageRecord], decoding: HeadDecoding, o
 def batches_of(
     images: Iterator[tuple[ImageRecord, UInt8]], size: int
 ) -> Generator[tuple[list[ImageRecord], UInt8], None, None]:
-    """Group images: their records and their pixels uint8 [N, S, S, 3]."""
+    """Group images: their records and their pixels uint8 [N, H, W, 3]."""
     while True:
         group = [next(images) for _ in range(size)]
         yield [record for record, _ in group], np.stack([pixels for _, pixels in group])
 
 
 def describe(
-    options: argparse.Namespace, session: Session, outcome: Outcome, evaluated: Mapping[str, Any], images: int, how: str
+    options: argparse.Namespace, opened: Opened, outcome: Outcome, evaluated: Mapping[str, Any], images: int
 ) -> str:
-    """The result in words and tables. images: how many are annotated. how: classes became categories."""
+    """The result in words and tables."""
     metrics = evaluated["metrics"]
     values = [[name, "-" if metrics[name] is None else f"{metrics[name]:.4f}"] for name in METRICS]
     latency = percentiles(outcome.network_ms)
-    counted = images if len(outcome.found) == images else f"{len(outcome.found)} of {images}"
+    done = len(outcome.found)
+    counted = f"{done} images" if done == images else f"{done} of {images} images"
     lines = [
-        f"{options.model_path} ({session.graph_kind}, {options.precision}), {options.channel_order}, "
+        f"{options.model_path} ({opened.session.graph_kind}, {options.precision}), {options.channel_order}, "
         f"{options.threads} threads, batch {options.batch_size}",
+        *opened.lines,
         "",
         tabulate(values, tablefmt="plain", disable_numparse=True),
         "",
-        f"Metrics over {counted} images, each counted once.",
-        how,
+        f"Metrics over {counted}, each counted once.",
+        opened.table.how,
         *evaluated["notes"],
         f"Network: {', '.join(f'{name} {value:.2f} ms' for name, value in latency.items())} "
         f"a call of {options.batch_size}, {len(outcome.network_ms)} calls.",
@@ -283,7 +325,12 @@ def describe(
 
 def main(arguments: Sequence[str]) -> int:
     """Print the result; exit code 1 and one sentence where something is wrong."""
-    return exit_code(lambda: print(run(parse_arguments(arguments, os.environ))))
+
+    def work() -> None:
+        options = parse_arguments(arguments, os.environ)
+        print(inspect(options) if options.inspect else run(options))
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

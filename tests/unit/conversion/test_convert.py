@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssdbench.boxes.decoding import detections_of
 from ssdbench.boxes.outputs import Finished, Heads
-from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.catalog.support import unsupported_reason
 from ssdbench.conversion.convert import convert
 from ssdbench.conversion.graphdef import run_graph
 from ssdbench.errors import UserError
-from ssdbench.inference.detect import head_decoding
 from ssdbench.runtimes import open_session
 from support.official_graph import official_graph
-from support.tiny_detector import ANCHORS, CLASSES, ROW, SIZE, images, tiny_anchors, tiny_graph_def, write_tfjs
+from support.tiny_detector import CLASSES, ROW, SIZE, images, tiny_anchors, tiny_graph_def, write_tfjs
 
 pytestmark = pytest.mark.slow
 
@@ -134,12 +130,6 @@ def test_without_a_shipped_frozen_graph_ours_detects_the_same(frozen: Path, mode
     np.testing.assert_array_equal(found.counts, wanted.counts)
 
 
-def test_a_shipped_frozen_graph_stays_untouched(frozen: Path, tmp_path: Path) -> None:
-    card, path = made(tmp_path, frozen, "graph", "tensorflow", "fp32")
-    assert path.read_bytes() == frozen.read_bytes()
-    assert "untouched" in card["check"]["compared"]
-
-
 def test_int8_is_integer_and_says_so(frozen: Path, tmp_path: Path) -> None:
     tflite, path = made(tmp_path / "a", frozen, "heads", "tflite", "int8")
     assert tflite["int8_share"] == 1.0
@@ -204,87 +194,6 @@ def test_a_conversion_that_changes_the_detector_is_not_published(
     with pytest.raises(UserError, match=r"largest difference of box encodings is .*, and at most 0\.001 is allowed"):
         made(tmp_path, frozen, "heads", "tensorflow", "fp32")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_finished_file_is_published_as_it_is(frozen: Path, tmp_path: Path) -> None:
-    _, source = made(tmp_path / "source", frozen, "graph", "tflite", "int8")
-    row = replace(ROW, format="tflite", heads=None, given=("graph", "int8"), input=Normalisation(0.5, 0.25))
-    card, path = made(tmp_path / "given", source, "graph", "tflite", "int8", row)
-    assert path.read_bytes() == source.read_bytes()
-    assert card["ops"]["TFLite_Detection_PostProcess"] == 1
-    assert card["notes"] == ["the published file, untouched"]
-    assert card["normalisation"] == {"scale": 0.5, "offset": 0.25}
-    with pytest.raises(UserError, match=r"models\.tiny\.given"):
-        made(tmp_path / "x", source, "heads", "tflite", "int8", replace(row, given=("heads", "int8")))
-    with pytest.raises(UserError, match="does not exist"):
-        made(tmp_path / "x", tmp_path / "gone.tflite", "graph", "tflite", "int8", row)
-
-
-def test_finished_heads_take_the_anchors_and_classes_of_their_row(frozen: Path, tmp_path: Path) -> None:
-    _, source = made(tmp_path / "source", frozen, "heads", "onnxruntime", "fp32")
-    row = replace(ROW, format="onnx", heads=None, given=("heads", "fp32"), box_coder=(1.0, 2.0, 3.0, 4.0))
-
-    def given(**keys: Any) -> dict[str, Any]:
-        return made(tmp_path / "given", source, "heads", "onnxruntime", "fp32", replace(row, **keys))[0]
-
-    with pytest.raises(
-        UserError, match=rf"gives {ANCHORS} boxes, and the standard ones are 1917: .*models\.tiny\.anchors"
-    ):
-        given()
-    (tmp_path / "anchors.json").write_text(json.dumps(tiny_anchors().tolist()))
-    np.save(tmp_path / "few.npy", tiny_anchors()[1:])
-    card = given(anchors=tmp_path / "anchors.json", class_ids=(0, 9, 8, 7, 6, 5))
-    assert np.asarray(card["anchors"], np.float32).tolist() == tiny_anchors().tolist()
-    assert card["class_ids"] == [0, 9, 8, 7, 6, 5]
-    assert card["box_coder"] == [1, 2, 3, 4]
-    with pytest.raises(UserError, match=rf"gives {ANCHORS} boxes, and .*few\.npy has {ANCHORS - 1}"):
-        given(anchors=tmp_path / "few.npy")
-    with pytest.raises(UserError, match=r"scores 6 classes .*, and models\.tiny\.class_ids has 2 ids"):
-        given(anchors=tmp_path / "anchors.json", class_ids=(0, 9))
-    with pytest.raises(
-        UserError, match=rf"takes {SIZE}x{SIZE} pixels, and the registry says 64: correct models\.tiny\.inp"
-    ):
-        given(anchors=tmp_path / "anchors.json", input_size=64)
-
-
-def test_class_numbers_of_tflite_s_operator_begin_at_0(frozen: Path, tmp_path: Path) -> None:
-    _, source = made(tmp_path / "source", frozen, "graph", "tflite", "fp32")
-    row = replace(ROW, format="tflite", heads=None, given=("graph", "fp32"), class_ids=(9, 8, 7, 6, 5))
-    card, path = made(tmp_path / "given", source, "graph", "tflite", "fp32", row)
-    output = open_session("tflite", path, 1).run(np.stack(images(1, seed=3)))
-    assert isinstance(output, Finished)
-    (plain,), (found,) = (detections_of(output, [(8, 8)], of) for of in (None, head_decoding(card, {})))
-    assert len(plain.class_ids) > 3
-    assert found.class_ids.tolist() == [10 - number for number in plain.class_ids]
-
-
-def test_heads_that_are_no_scores_of_coco_s_classes_are_refused(tmp_path: Path) -> None:
-    row = replace(ROW, format="onnx", heads=None, given=("heads", "fp32"), anchors=tmp_path / "anchors.npy")
-    np.save(tmp_path / "anchors.npy", np.array([[0, 0, 1, 1]] * 7))
-    for columns, value, sentence in (
-        (81, 0.5, "81 classes, .*: say which class is which"),
-        (91, 3.0, "to 3, and 0 to 1"),
-    ):
-        source = onnx_constants(tmp_path / "x.onnx", columns, value)
-        with pytest.raises(UserError, match=sentence):
-            made(tmp_path / "given", source, "heads", "onnxruntime", "fp32", row)
-
-
-def onnx_constants(path: Path, columns: int, value: float) -> Path:
-    """Heads in ONNX that give the same score for whatever image."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, SIZE, SIZE, 3])
-    outputs = {
-        "box_encodings": np.zeros((1, 7, 4), np.float32),
-        "class_scores": np.full((1, 7, columns), value, np.float32),
-    }
-    nodes = [helper.make_node("Constant", [], [n], value=numpy_helper.from_array(v)) for n, v in outputs.items()]
-    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in outputs.items()]
-    graph = helper.make_graph(nodes, "g", [image], infos)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
-    return path
 
 
 def test_what_is_not_supported_is_refused_with_the_reason(frozen: Path, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from ssdbench.inference import accuracy_pass
 from ssdbench.inference.accuracy_pass import Outcome, Pass, run_pass
 from ssdbench.inference.detect import detect, detections
 from ssdbench.inference.trace import Recorder, Trace, write_trace
-from ssdbench.runtimes.base import InputForm, Session
+from ssdbench.runtimes.base import Session
+from ssdbench.runtimes.input_form import InputForm
+from ssdbench.runtimes.output_ports import HEADS_OUTPUTS, Ports
 
 COUNT, SIZE, ANCHORS = 23, 16, 12
 
@@ -32,7 +34,8 @@ class Made(Session):
     """Heads that depend on the pixels alone, or on the threads too."""
 
     def __init__(self, threads: int, depends_on_threads: bool = False) -> None:
-        super().__init__(Path("made"), threads, "heads", InputForm("x", None, SIZE, False, None, "uint8 pixels"))
+        form = InputForm("x", None, (SIZE, SIZE), False, None, "uint8 pixels")
+        super().__init__(Path("made"), threads, Ports("heads", HEADS_OUTPUTS), form)
         self.shift = 1e-3 * threads if depends_on_threads else 0.0
 
     def infer(self, pixels: UInt8) -> Heads:

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "workflow" / "scripts" / "ssdbench"
 # From the bottom to the top: a folder imports only from those before it.
 FLOORS = (
     *("errors", "arrays", "files", "machine", "jobs", "coco", "boxes", "catalog", "images", "fetch", "runtimes"),
-    *("conversion", "inference", "timing", "evaluation", "diagnosis", "plan", "report"),
+    *("conversion", "inspection", "inference", "timing", "evaluation", "diagnosis", "plan", "report"),
 )
 
 

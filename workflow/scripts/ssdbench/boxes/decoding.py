@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ssdbench.arrays import Float32, Float64, Int64
 from ssdbench.boxes.coordinates import to_pixels
 from ssdbench.boxes.nms import NOT_FINITE, NmsSettings, suppress
+from ssdbench.boxes.output_form import OutputForm, standard_heads
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.coco.categories import NO_CLASS
 from ssdbench.errors import UserError
@@ -33,17 +34,29 @@ class Found:
 class HeadDecoding:
     """What turns heads into boxes.
 
-    anchors: float32 [A, 4], ymin xmin ymax xmax, normalised. box_coder: the divisors of ty, tx, th, tw.
-    nms: thresholds and the number of boxes. class_ids: int64, the category's id of each class of the network by its
-    number (for heads, by column), NO_CLASS or NO_CATEGORY; None where the numbers are the ids. categories: int64, the
-    ids that the annotations have; None for all. A graph that finishes its boxes needs no more than these two.
+    anchors: float32 [A, 4], ymin xmin ymax xmax, normalised; None where the network decodes its boxes. box_coder: the
+    divisors of ty, tx, th, tw. nms: thresholds and the number of boxes. class_ids: int64, the category's id of each
+    class of the network by its number (for heads, by column in standard form), NO_CLASS or NO_CATEGORY; None where the
+    numbers are the ids. categories: int64, the ids that the annotations have; None for all. A graph that finishes its
+    boxes needs no more than these two. form: of the network's outputs. size: height and width of its input in pixels,
+    for boxes in such pixels.
     """
 
-    anchors: Float32
+    anchors: Float32 | None
     box_coder: tuple[float, ...]
     nms: NmsSettings
     class_ids: Int64 | None = None
     categories: Int64 | None = None
+    form: OutputForm = field(default_factory=OutputForm)
+    size: tuple[int, int] | None = None
+
+    def standard(self, output: Heads | Finished) -> Heads | Finished:
+        """The network's output with heads in the project's own form."""
+        return self.standard_heads(output) if isinstance(output, Heads) else output
+
+    def standard_heads(self, heads: Heads) -> Heads:
+        """Heads in the project's own form."""
+        return standard_heads(heads, self.form, self.size)
 
 
 def detections_of(
@@ -66,13 +79,14 @@ def detections_of(
     if isinstance(output, Finished):
         class_ids = decoding.class_ids if decoding else None
         return [_within(_finished(output, index, size, class_ids), categories) for index, size in enumerate(sizes)]
-    assert decoding is not None, "heads need anchors"
-    _check_heads(output, decoding.anchors)
-    return [_within(_suppressed(output, index, size, decoding), categories) for index, size in enumerate(sizes)]
+    assert decoding is not None, "heads need to be decoded"
+    heads = decoding.standard_heads(output)
+    _check_heads(heads, decoding.anchors)
+    return [_within(_suppressed(heads, index, size, decoding), categories) for index, size in enumerate(sizes)]
 
 
-def _check_heads(output: Heads, anchors: Float32) -> None:
-    if output.encodings.shape[1] != len(anchors):
+def _check_heads(output: Heads, anchors: Float32 | None) -> None:
+    if anchors is not None and output.encodings.shape[1] != len(anchors):
         raise UserError(
             f"The network gives {output.encodings.shape[1]} boxes, but there are {len(anchors)} anchors. "
             "Give the anchors that the model was trained with."

@@ -50,7 +50,7 @@ class Kept:
 
 
 def suppress(
-    encodings: Float32, scores: Float32, anchors: Float32, box_coder: Sequence[float], settings: NmsSettings
+    encodings: Float32, scores: Float32, anchors: Float32 | None, box_coder: Sequence[float], settings: NmsSettings
 ) -> Kept:
     """Greedy non-maximum suppression, class by class, of one image's heads.
 
@@ -60,9 +60,9 @@ def suppress(
     are taken as that needs.
 
     Args:
-        encodings: float32 [A, 4], ty tx th tw.
+        encodings: float32 [A, 4], ty tx th tw; without anchors, boxes ymin xmin ymax xmax, normalised.
         scores: float32 [A, C + 1], class 0 = background, which is left out.
-        anchors: float32 [A, 4], ymin xmin ymax xmax, normalised.
+        anchors: float32 [A, 4], ymin xmin ymax xmax, normalised; None for boxes that are decoded already.
         box_coder: the divisors of ty, tx, th, tw.
         settings: thresholds and the number of boxes.
 
@@ -77,7 +77,8 @@ def suppress(
     while True:
         bound = max(np.partition(best, -wanted)[-wanted], lowest) if wanted <= len(best) else lowest
         rows, class_ids, ranked = _candidates(scores, np.flatnonzero(best > bound), bound)
-        corners = clip(decode(encodings.take(rows, axis=0), anchors.take(rows, axis=0), box_coder))
+        boxes = encodings.take(rows, axis=0)
+        corners = clip(boxes if anchors is None else decode(boxes, anchors.take(rows, axis=0), box_coder))
         kept = _greedy(corners, class_ids, settings)
         if len(kept) == settings.max or bound == lowest:
             return Kept(rows[kept], class_ids[kept], ranked[kept], corners[kept])

@@ -9,13 +9,15 @@ from ssdbench.arrays import Float32, Int64
 
 @dataclass(frozen=True)
 class Heads:
-    """Raw heads of one batch.
+    """Raw heads of one batch, in the project's own form unless an `OutputForm` goes with them.
 
     encodings: float32 [N, A, 4], ty tx th tw. scores: float32 [N, A, C + 1], sigmoid, class 0 = background.
+    anchors: float32 [A, 4] where the network gives them too, in whatever form, else None.
     """
 
     encodings: Float32
     scores: Float32
+    anchors: Float32 | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
+from ssdbench.catalog.statement import FormStatement
 from ssdbench.errors import UserError
 
 # Up to this many images of a dataset are fetched one by one; for more, the whole archive is.
@@ -79,8 +80,8 @@ class HeadLayout:
     box_encodings: str | tuple[str, ...]
     class_scores: str | tuple[str, ...]
     anchors: str | tuple[str, ...] = ""
-    scale: float = MOBILENET_SSD.scale
-    offset: float = MOBILENET_SSD.offset
+    scale: float = MOBILENET_SSD.scales[0]
+    offset: float = MOBILENET_SSD.offsets[0]
     box_coder: BoxCoder = FASTER_RCNN
 
     def names(self, key: str) -> tuple[str, ...]:
@@ -127,11 +128,12 @@ class ModelRow:
     """One published checkpoint.
 
     format: `tfjs` (model.json with weight shards), `frozen_graph` (TF1 GraphDef with NMS), `saved_model` (TF2, a
-        folder), `tflite`, `onnx`.
+        folder), `tflite`, `onnx`, `openvino` (IR: .xml with its .bin).
+    input_size: side of the square input in pixels, or its height and width.
     heads: None where the file cannot be cut (then it runs only as the finished artifact it is).
-    given: for `tflite` and `onnx` the graph kind and precision of the file itself, e.g. ("graph", "int8").
-    input, box_coder: of `tflite` and `onnx`; what the file is fed where its input is not of uint8 pixels, and the
-        divisors of ty, tx, th, tw.
+    given: for `tflite`, `onnx` and `openvino` the graph kind and precision of the file itself, e.g. ("graph", "int8").
+    input, box_coder, form: of given files; what the file is fed where its input is not of uint8 pixels, the divisors
+        of ty, tx, th, tw, and the form of its outputs. What is not stated must be told by the file.
     anchors: a file of the anchors of heads, where no node has them and they are not the standard 1917.
     class_ids: the category's id of each class in the order in which the model numbers them, from 0; None (and in a
         table without None, 0) for what is not a class, such as the background. Empty for none stated.
@@ -145,12 +147,13 @@ class ModelRow:
     format: str
     licence: str
     trained_on: str
-    input_size: int
+    input_size: int | tuple[int, int]
     heads: HeadLayout | None = None
     graph_nms: GraphNms = field(default_factory=GraphNms)
     given: tuple[str, str] | None = None
-    input: Normalisation = MOBILENET_SSD
-    box_coder: BoxCoder = FASTER_RCNN
+    input: Normalisation | None = None
+    box_coder: BoxCoder | None = None
+    form: FormStatement = field(default_factory=FormStatement)
     anchors: Path | None = None
     class_ids: tuple[int | None, ...] = ()
     labels: tuple[str | None, ...] = ()
@@ -159,14 +162,19 @@ class ModelRow:
     expected: tuple[Expected, ...] = ()
 
     @property
-    def normalisation(self) -> Normalisation:
-        """What the model's own file is fed where its input is not of uint8 pixels."""
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return (self.input_size, self.input_size) if isinstance(self.input_size, int) else self.input_size
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """What the model's own file is fed where its input is not of uint8 pixels; None where nothing is stated."""
         return Normalisation(self.heads.scale, self.heads.offset) if self.heads else self.input
 
     @property
     def coder(self) -> BoxCoder:
         """The divisors of ty, tx, th, tw."""
-        return self.heads.box_coder if self.heads else self.box_coder
+        return self.heads.box_coder if self.heads else self.box_coder or FASTER_RCNN
 
     def without_words(self) -> ModelRow:
         """The row without what only the report says: what is left decides about artifacts."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
+from ssdbench.catalog.class_words import class_ids_of, labels_of
+from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.catalog.registry import (
-    FASTER_RCNN,
     Annotations,
     CalibrationSource,
     DatasetRow,
@@ -23,8 +23,9 @@ from ssdbench.catalog.registry import (
     RemoteFile,
     Source,
 )
-from ssdbench.coco.categories import coco_labels
+from ssdbench.catalog.statement import FORM_VALUES, FormStatement
 from ssdbench.errors import UserError
+from ssdbench.files.model_files import model_files
 from ssdbench.files.reading import read_yaml
 from ssdbench.files.schema import validate
 
@@ -64,16 +65,18 @@ def _dataset(name: str, row: Mapping[str, Any], file: Path) -> DatasetRow:
     )
 
 
+_GIVEN_FORMATS = ("tflite", "onnx", "openvino")
 _MISPLACED = {
-    "heads": "a finished file is not cut; state what it is fed as `input: {scale, offset}`",
-    "given": "it is for finished .tflite and .onnx files; leave it out",
-    "input": "state it as `heads.scale` and `heads.offset`",
+    "heads": "a finished file is not cut; state what it is fed as `mean` and `std`",
+    "given": "it is for finished .tflite, .onnx and .xml files; leave it out",
+    **dict.fromkeys(("input", "mean", "std"), "state it as `heads.scale` and `heads.offset`"),
     "box_coder": "state it as `heads.box_coder`",
+    **dict.fromkeys(("channel_order", *FORM_VALUES), "a graph that is cut gives encodings and scores of one form"),
 }
 
 
 def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRow:
-    for key in ("heads",) if row["format"] in ("tflite", "onnx") else ("given", "input", "box_coder"):
+    for key in ("heads",) if row["format"] in _GIVEN_FORMATS else [key for key in _MISPLACED if key != "heads"]:
         if key in row:
             raise UserError(
                 f"{file}: models.{name}.{key} means nothing for the format {row['format']}: {_MISPLACED[key]}."
@@ -91,6 +94,9 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
                 )
         elif not path.is_file():
             raise UserError(f"{file}: models.{name}.source.path is {source['path']}, and {path} is not a file.")
+        for part in model_files(path):
+            if not part.is_file():
+                raise UserError(f"{path} keeps its weights in {part.name}, which is not beside it.")
         source["path"] = str(path)
     heads = dict(row.get("heads", {}))
     heads = {key: tuple(value) if isinstance(value, list) else value for key, value in heads.items()}
@@ -103,19 +109,50 @@ def _model(name: str, row: Mapping[str, Any], file: Path, base: Path) -> ModelRo
         format=row["format"],
         licence=row["licence"],
         trained_on=row["trained_on"],
-        input_size=row["input_size"],
+        input_size=tuple(row["input_size"]) if isinstance(row["input_size"], list) else row["input_size"],
         heads=HeadLayout(**heads) if heads else None,
         graph_nms=GraphNms(**row.get("graph_nms", {})),
         given=tuple(row["given"]) if "given" in row else None,
-        input=Normalisation(**row["input"]) if "input" in row else MOBILENET_SSD,
-        box_coder=tuple(row.get("box_coder", FASTER_RCNN)),
+        input=_input(name, row, file),
+        box_coder=tuple(row["box_coder"]) if "box_coder" in row else None,
+        form=_form(name, row, file),
         anchors=(file.parent / row["anchors"]).resolve() if "anchors" in row else None,
         class_ids=_class_ids(name, row, file),
-        labels=_labels(row),
+        labels=labels_of(row.get("labels", ())),
         references=tuple(row.get("references", ())),
         held_out=_held_out(name, row["held_out"], (file.parent, base)) if "held_out" in row else None,
         expected=tuple(Expected(**expected) for expected in row.get("expected", ())),
     )
+
+
+def _input(model: str, row: Mapping[str, Any], file: Path) -> Normalisation | None:
+    """What is stated of the input, as `mean` and `std` or as `input`."""
+    order = row.get("channel_order", "rgb")
+    if ("mean" in row) != ("std" in row) or ("mean" in row and "input" in row):
+        raise UserError(
+            f"{file}: models.{model} states its input by halves or twice: give `mean` and `std` (in pixel units), or "
+            "`input: {scale, offset}`."
+        )
+    if "mean" in row:
+        return Normalisation.of_mean_and_std(row["mean"], row["std"], order)
+    if "input" in row:
+        return Normalisation(**row["input"], channel_order=order)
+    if "channel_order" in row:
+        raise UserError(
+            f"{file}: models.{model}.channel_order needs `mean` and `std` beside it (of uint8 pixels as they are: mean "
+            "0, std 1)."
+        )
+    return None
+
+
+def _form(model: str, row: Mapping[str, Any], file: Path) -> FormStatement:
+    stated = {key: row[key] for key in FORM_VALUES if key in row}
+    if stated and row.get("given", ["heads"])[0] == "graph":
+        raise UserError(
+            f"{file}: models.{model}.{next(iter(stated))} means nothing for a finished graph, which decodes and "
+            "suppresses by itself: leave it out."
+        )
+    return FormStatement(**stated)
 
 
 def _check_anchors_are_used(model: str, row: Mapping[str, Any], file: Path) -> None:
@@ -135,30 +172,13 @@ def _check_anchors_are_used(model: str, row: Mapping[str, Any], file: Path) -> N
 
 def _class_ids(model: str, row: Mapping[str, Any], file: Path) -> tuple[int | None, ...]:
     """Categories' ids from numbers, ranges such as `1-11` and null."""
-    ids: list[int | None] = []
-    for item in row.get("class_ids", ()):
-        if item is None:
-            ids.append(None)
-            continue
-        first, last = (int(end) for end in item.split("-")) if isinstance(item, str) else (item, item)
-        if first > last:
-            raise UserError(f"{file}: models.{model}.class_ids has the range {item}, which ends before it begins.")
-        ids += range(first, last + 1)
+    ids = class_ids_of(row.get("class_ids", ()), f"{file}: models.{model}.class_ids")
     if ids and "given" not in row and ids[0] not in (0, None):
         raise UserError(
             f"{file}: models.{model}.class_ids begins with {ids[0]}, but the first class of a graph that is cut is the "
             "background: begin with null."
         )
-    return tuple(ids)
-
-
-def _labels(row: Mapping[str, Any]) -> tuple[str | None, ...]:
-    """Class names by class number: the background at 0, whether the row names it or not."""
-    labels = row.get("labels", ())
-    if labels == "coco":
-        return coco_labels(91) or ()
-    background = labels and (labels[0] is None or labels[0].lower() in ("background", "???"))
-    return (None, *labels[1 if background else 0 :]) if labels else ()
+    return ids
 
 
 def _held_out(model: str, row: Mapping[str, Any], folders: Sequence[Path]) -> HeldOut:

@@ -6,6 +6,15 @@ from ssdbench.catalog.frameworks import artifact_of
 from ssdbench.catalog.frameworks import framework as framework_row
 from ssdbench.catalog.registry import ModelRow
 
+# By the format of a given file, the framework whose artifact it is.
+_GIVEN_TO = {"tflite": "tflite", "onnx": "onnxruntime", "openvino": "openvino"}
+
+
+def artifact_for(row: ModelRow, framework: str, precision: str) -> tuple[str, str]:
+    """Framework and precision of the artifact that a cell of a model runs: OpenVINO's own of an IR."""
+    own = artifact_of(framework, precision)
+    return (framework, own[1]) if row.format == framework == "openvino" else own
+
 
 def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
     """Whether the artifact is the model's own file, untouched."""
@@ -15,9 +24,9 @@ def is_published_file(row: ModelRow, graph_kind: str, framework: str) -> bool:
 
 def unsupported_reason(row: ModelRow, graph_kind: str, framework: str, precision: str) -> str | None:
     """Why a framework has no such artifact of a model to run, or None where it has."""
-    own = artifact_of(framework, precision)
+    own = artifact_for(row, framework, precision)
     if row.given is not None:
-        given = (row.given[0], {"tflite": "tflite", "onnx": "onnxruntime"}[row.format], row.given[1])
+        given = (row.given[0], _GIVEN_TO[row.format], row.given[1])
         if (graph_kind, *own) != given:
             return f"{row.name} is one finished file: {given[0]}, {given[1]}, {given[2]}"
         if own == (framework, precision):

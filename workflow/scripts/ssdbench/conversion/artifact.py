@@ -5,10 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ssdbench.conversion.model_contents import contents_of
 from ssdbench.errors import UserError
-from ssdbench.files.hashing import sha256_path
+from ssdbench.files.model_files import model_files, sha256_model
 from ssdbench.files.origin import damaged, remedy
 from ssdbench.files.reading import read_record
+
+
+def file_facts(framework: str, path: Path) -> dict[str, Any]:
+    """What a card says of a model file itself: name, size in bytes, hash, input, operators, share in int8."""
+    contents = contents_of(framework, path)
+    return {
+        "file": path.name,
+        "size": sum(file.stat().st_size for file in model_files(path)),
+        "sha256": sha256_model(path),
+        "input": contents.input,
+        "ops": contents.ops,
+        "int8_share": contents.int8_share,
+    }
 
 
 def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
@@ -21,9 +35,9 @@ def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
     if not {"file", "sha256"} <= card.keys():
         raise damaged(card_path, "names no model file")
     path = card_path.parent / card["file"]
-    if not path.exists():
+    if not all(file.exists() for file in [path, *model_files(path)]):
         raise UserError(f"The model file {path} is missing. {remedy(card_path)}")
-    if sha256_path(path) != card["sha256"]:
+    if sha256_model(path) != card["sha256"]:
         raise UserError(f"The model file {path} is not the one that its card.json describes. {remedy(card_path)}")
     return card, path
 

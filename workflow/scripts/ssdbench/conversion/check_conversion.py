@@ -82,7 +82,7 @@ def run_all(session: Session, pixels: Sequence[UInt8], batch: int = 1) -> list[A
 
 def _one_of(output: Heads | Finished, index: int) -> Heads | Finished:
     arrays = vars(output).items()
-    return type(output)(**{name: values[index : index + 1] for name, values in arrays})
+    return type(output)(**{name: values[index : index + 1] for name, values in arrays if values is not None})
 
 
 def compare_heads(

@@ -1,4 +1,4 @@
-"""The one way from a model's own file to a checked artifact."""
+"""The one way from a model that is cut at its heads to a checked artifact."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssdbench.arrays import Float32, UInt8
-from ssdbench.boxes.anchors import read_anchors, standard_anchors
-from ssdbench.boxes.outputs import Heads
 from ssdbench.catalog.frameworks import frameworks
+from ssdbench.catalog.normalisation import MOBILENET_SSD
 from ssdbench.catalog.registry import ModelRow
-from ssdbench.catalog.support import is_published_file, unsupported_reason
+from ssdbench.catalog.support import unsupported_reason
 from ssdbench.conversion import check_conversion
+from ssdbench.conversion.artifact import file_facts
 from ssdbench.conversion.cut_heads import (
     BOX_ENCODINGS,
     CLASS_SCORES,
     PIXELS,
     anchors_of,
-    check_classes,
     cut_heads,
 )
 from ssdbench.conversion.fake_quant import steps_of
 from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
-from ssdbench.conversion.model_contents import contents_of
 from ssdbench.conversion.own_nms import own_nms
 from ssdbench.errors import UserError
-from ssdbench.files.hashing import files_of, sha256_path
 from ssdbench.files.writing import copy_path
 from ssdbench.machine.host import package_versions
 from ssdbench.runtimes import open_session
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
 
 _LOG = logging.getLogger(__name__)
-
-_ROUNDED = 0.01  # an int8 output is rounded to 1/256
 
 _ROUNDS = (
     "from quantisation-aware training: the graph itself rounds to 8-bit steps at every precision, so its heads are "
@@ -82,11 +77,11 @@ def convert(
     reduce_range: bool,
     destination: Path,
 ) -> dict[str, Any]:
-    """Make one artifact of a model, check it, and only then put its file into `destination`.
+    """Make one artifact of a model by conversion, check it, and only then put its file into `destination`.
 
     Args:
-        source: the model's own file (model.json, frozen graph, or the finished file).
-        calibration_pixels: gives the images to check with, and to calibrate int8 with: uint8 RGB [S, S, 3].
+        source: the model's own file (model.json, frozen graph or SavedModel).
+        calibration_pixels: gives the images to check with, and to calibrate int8 with: uint8 RGB [H, W, 3].
         reduce_range: 7-bit weights in int8 ONNX files, for CPUs without VNNI.
 
     Returns:
@@ -105,29 +100,19 @@ def convert(
         raise UserError("There are no images to check the converted model with: give at least one.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / tools.model_file
-        if is_published_file(row, graph_kind, framework):
-            path = path.with_name("saved_model") if row.format == "saved_model" else path
-            made = _take(row, source, graph_kind, framework, pixels[:1], path)
-        else:
-            _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
-            made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path)
-        contents = contents_of(framework, path)
+        _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
+        made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path)
         card = {
             "graph_kind": graph_kind,
             "framework": framework,
             "precision": precision,
-            "file": path.name,
-            "size": sum(file.stat().st_size for file in files_of(path)),
-            "sha256": sha256_path(path),
-            "input": contents.input,
-            "input_size": row.input_size,
+            **file_facts(framework, path),
+            "input_size": list(row.size),
             "anchors": None if made.anchors is None else made.anchors.tolist(),
-            "normalisation": asdict(row.normalisation),
+            "normalisation": asdict(row.normalisation or MOBILENET_SSD),
             "box_coder": list(row.coder),
-            "class_ids": _class_ids(row, graph_kind, framework),
+            "class_ids": list(row.class_ids) or None,
             "labels": list(row.labels) or None,
-            "ops": contents.ops,
-            "int8_share": contents.int8_share,
             "reduce_range": made.reduce_range,
             "notes": list(made.notes),
             "check": made.check,
@@ -185,59 +170,6 @@ def _make(
         (*notes, *nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
-
-
-def _take(row: ModelRow, source: Path, graph_kind: str, framework: str, pixels: Sequence[UInt8], path: Path) -> _Made:
-    """Copy the published file to `path`; does it run, and give what the registry says?"""
-    if not source.exists():
-        raise UserError(f"{source} does not exist: fetch the model again.")
-    copy_path(source, path)
-    session = open_session(framework, path, 1, row.normalisation)
-    if session.graph_kind != graph_kind:
-        raise UserError(
-            f"{source} is a `{session.graph_kind}` file, and the registry says `{graph_kind}`: "
-            f"correct models.{row.name}.given."
-        )
-    if session.input_size not in (None, row.input_size):
-        raise UserError(
-            f"{source} takes {session.input_size}x{session.input_size} pixels, and the registry says {row.input_size}: "
-            f"correct models.{row.name}.input_size."
-        )
-    (output,) = check_conversion.run_all(session, pixels)
-    anchors = None
-    if isinstance(output, Heads):
-        anchors = _anchors_beside(row, source, output)
-        check_classes(output.scores.shape[2], row, source)
-    record = {"compared": "nothing: the published file is used untouched; it runs", "images": len(pixels)}
-    return _Made(record, anchors, ("the published file, untouched",))
-
-
-def _anchors_beside(row: ModelRow, source: Path, output: Heads) -> Float32:
-    """The anchors of a finished file, after a look at what it gives for an image."""
-    anchors = read_anchors(row.anchors) if row.anchors else standard_anchors()
-    found = output.encodings.shape[1]
-    if found != len(anchors):
-        known = f"{row.anchors} has {len(anchors)}" if row.anchors else f"the standard ones are {len(anchors)}"
-        raise UserError(
-            f"{source} gives {found} boxes, and {known}: give the anchors that the model was trained with, [A, 4] in a "
-            f".json or .npy file, as models.{row.name}.anchors."
-        )
-    low, high = output.scores.min(), output.scores.max()
-    if low < -_ROUNDED or high > 1 + _ROUNDED:
-        raise UserError(
-            f"{source} gives class scores from {low:.3g} to {high:.3g}, and 0 to 1 are needed: put the sigmoid or "
-            "softmax into the file."
-        )
-    return anchors
-
-
-def _class_ids(row: ModelRow, graph_kind: str, framework: str) -> list[int | None] | None:
-    """Categories by the class number that a session gives: TFLite's operator counts from 0, and its session adds 1."""
-    if not row.class_ids:
-        return None
-    shifted = row.given is not None and graph_kind == "graph" and framework == "tflite"
-    nothing = None if None in row.class_ids else 0
-    return [nothing, *row.class_ids] if shifted else list(row.class_ids)
 
 
 def _tensorflow_file(

@@ -48,7 +48,7 @@ def cut_heads(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Path,
 
     layout = head_layout(row)
     _check_image(graph_def, nodes, row, source)
-    shape = [None, row.input_size, row.input_size, 3]
+    shape = [None, *row.size, 3]
     with tf.Graph().as_default() as graph, _errors_of(source, "cannot be cut at its heads"):
         pixels = tf.compat.v1.placeholder(tf.uint8, shape, PIXELS)
         image = tf.add(tf.cast(pixels, tf.float32) * layout.scale, layout.offset, name=IMAGE)
@@ -89,7 +89,7 @@ def _check_image(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Pa
     Raises:
         UserError: it makes another size or other values: heads fed by the registry's words would give wrong numbers.
     """
-    layout, size = head_layout(row), row.input_size
+    layout, (high, wide) = head_layout(row), row.size
     part = subgraph(graph_def, nodes.image[:1])
     inputs = [node for node in part.node if node.op == "Placeholder"]
     if len(inputs) != 1 or inputs[0].name in nodes.image:
@@ -97,14 +97,14 @@ def _check_image(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Pa
     dtype = {_UINT8: np.uint8, _FLOAT32: np.float32}.get(inputs[0].attr["dtype"].type)
     if dtype is None:
         return
-    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(dtype)
-    with _errors_of(source, f"cannot compute the node {nodes.image[0]!r} of an image of {size}x{size} pixels"):
+    pixels = np.random.default_rng(0).integers(0, 256, (1, high, wide, 3)).astype(dtype)
+    with _errors_of(source, f"cannot compute the node {nodes.image[0]!r} of an image of {high}x{wide} pixels"):
         (image,) = run_graph(part, {f"{inputs[0].name}:0": pixels}, [f"{nodes.image[0]}:0"])
     if image.shape != pixels.shape:
         height, width = image.shape[1:3] if image.ndim == 4 else ("?", "?")
         raise UserError(
             f"{source} resizes images to {height}x{width} before the node {nodes.image[0]!r}, and the registry says "
-            f"{size}x{size}: correct models.{row.name}.input_size or models.{row.name}.heads.image."
+            f"{high}x{wide}: correct models.{row.name}.input_size or models.{row.name}.heads.image."
         )
     wanted = pixels.astype(np.float64) * layout.scale + layout.offset
     if np.abs(image - wanted).max() > _SAME_IMAGE * 255 * abs(layout.scale):
@@ -122,8 +122,8 @@ def _check_image(graph_def: GraphDef, nodes: CutNodes, row: ModelRow, source: Pa
 
 def _check_heads(heads: GraphDef, nodes: CutNodes, row: ModelRow, source: Path, anchors: int) -> None:
     """Run the heads once and look at what they give."""
-    pixels = np.zeros((1, row.input_size, row.input_size, 3), np.uint8)
-    with _errors_of(source, f"does not run at {row.input_size}x{row.input_size} pixels"):
+    pixels = np.zeros((1, *row.size, 3), np.uint8)
+    with _errors_of(source, f"does not run at {row.size[0]}x{row.size[1]} pixels"):
         outputs = run_graph(heads, {f"{PIXELS}:0": pixels}, [f"{BOX_ENCODINGS}:0", f"{CLASS_SCORES}:0"])
     boxes, scores = (output.shape for output in outputs)
     if boxes[1:] != (anchors, 4):
@@ -179,7 +179,7 @@ def _computed(graph_def: GraphDef, nodes: CutNodes, row: ModelRow) -> Any:
     import tensorflow as tf
 
     with tf.Graph().as_default() as graph:
-        image = tf.zeros([1, row.input_size, row.input_size, 3])
+        image = tf.zeros([1, *row.size, 3])
         anchors = import_outputs(graph_def, nodes.image, image, [nodes.anchors], MODEL)[0]
         with tf.compat.v1.Session(graph=graph) as session:
             return session.run(anchors)

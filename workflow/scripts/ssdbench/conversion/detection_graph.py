@@ -29,12 +29,12 @@ def detection_graph(heads: GraphDef, anchors: Float32, row: ModelRow) -> GraphDe
     """
     import tensorflow as tf
 
-    layout, nms, size = head_layout(row), row.graph_nms, row.input_size
+    layout, nms, size = head_layout(row), row.graph_nms, row.size
     with tf.Graph().as_default() as graph:
         image_tensor = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], IMAGE_TENSOR)
         resized = tf.raw_ops.ResizeBilinear(
             images=tf.cast(image_tensor, tf.float32),
-            size=[size, size],
+            size=list(size),
             align_corners=False,
             half_pixel_centers=False,
         )

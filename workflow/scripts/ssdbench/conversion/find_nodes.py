@@ -239,7 +239,7 @@ def _shapes(
     if not names:
         return {}
     with tf.Graph().as_default():
-        one = tf.zeros([1, row.input_size, row.input_size, 3])
+        one = tf.zeros([1, *row.size, 3])
         tensors = import_outputs(graph_def, image, one, names)
     return {
         name: tuple(tensor.shape.as_list())
@@ -256,7 +256,7 @@ def _structural_anchors(graph_def: GraphDef, image: Sequence[str], boxes: str, r
     makers = {"Const", "ConcatV2", "ExpandDims", "Identity", "Reshape", "Pack", "Tile", "RealDiv", "Mul"}
     makers_here = [node.name for node in graph_def.node if node.op in makers and node.name not in later]
     with tf.Graph().as_default() as graph:
-        one = tf.zeros([1, row.input_size, row.input_size, 3])
+        one = tf.zeros([1, *row.size, 3])
         encodings, *tensors = import_outputs(graph_def, image, one, [boxes, *makers_here])
         count = encodings.shape[1]
         candidates = {

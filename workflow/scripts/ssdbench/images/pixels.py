@@ -1,7 +1,7 @@
 """Image files to network pixels: one decoder and one resize, the same for every framework.
 
 Arrays in this module are uint8. Full images are [H, W, 3] in OpenCV's BGR order, turned as their record says, as its
-boxes are; network pixels are [S, S, 3] in the order asked for.
+boxes are; network pixels are [H, W, 3] of the network's size, in the order asked for.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ssdbench.errors import UserError
 from ssdbench.images.orientation import StoredForm, turned, turned_back
 
 ChannelOrder = Literal["rgb", "bgr"]
+PixelSize = int | tuple[int, int]  # the side of a square, or height and width
 
 # 80 megapixels decode to 240 MB; Pillow itself begins to suspect a decompression bomb a little above.
 MAX_IMAGE_PIXELS = 80_000_000
@@ -192,16 +193,22 @@ def _check_bits(data: bytes, buffer: UInt8, path: Path) -> None:
         )
 
 
-def resize_image(bgr: UInt8, size: int, channel_order: ChannelOrder) -> UInt8:
-    """Resize BGR [H, W, 3] bilinearly to [size, size, 3], the aspect ratio not kept, in `channel_order`."""
-    small: UInt8 = cv2.resize(bgr, (size, size), interpolation=cv2.INTER_LINEAR)
+def sides(size: PixelSize) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def resize_image(bgr: UInt8, size: PixelSize, channel_order: ChannelOrder) -> UInt8:
+    """Resize BGR [H, W, 3] bilinearly to `size`, the aspect ratio not kept, in `channel_order`."""
+    height, width = sides(size)
+    small: UInt8 = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_LINEAR)
     if channel_order == "rgb":
         small = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
     return small
 
 
-def load_image(folder: Path, record: ImageRecord, size: int, channel_order: ChannelOrder) -> UInt8:
-    """Read, check, decode and resize one image to network pixels [size, size, 3].
+def load_image(folder: Path, record: ImageRecord, size: PixelSize, channel_order: ChannelOrder) -> UInt8:
+    """Read, check, decode and resize one image to network pixels [*size, 3].
 
     Raises:
         UserError: as `read_image` and `decode_image` say.
@@ -214,11 +221,11 @@ def load_image(folder: Path, record: ImageRecord, size: int, channel_order: Chan
 def load_images(
     folder: Path,
     records: Iterable[ImageRecord],
-    size: int,
+    size: PixelSize,
     channel_order: ChannelOrder,
     workers: int = 1,
 ) -> Iterator[tuple[ImageRecord, UInt8]]:
-    """Yield each record with its network pixels [size, size, 3], in order, loaded ahead in `workers` threads.
+    """Yield each record with its network pixels [*size, 3], in order, loaded ahead in `workers` threads.
 
     At most 4 x `workers` images are loaded and waiting, so memory is bounded. Each worker works with as many
     threads as cv2.setNumThreads allows: the process that measures sets it to 1.

@@ -22,7 +22,7 @@ from ssdbench.boxes.decoding import HeadDecoding
 from ssdbench.catalog.normalisation import Normalisation
 from ssdbench.coco.detections import detections_text, write_detection_texts
 from ssdbench.coco.image_list import ImageRecord
-from ssdbench.images.pixels import ChannelOrder, load_image
+from ssdbench.images.pixels import ChannelOrder, PixelSize, load_image
 from ssdbench.inference.detect import _IMAGES_OF_A_STREAM, detect
 from ssdbench.inference.trace import Recorder, Trace, join_traces
 from ssdbench.jobs.progress import Progress
@@ -52,7 +52,7 @@ class Pass:
     precision: str
     folder: Path
     records: Sequence[ImageRecord]
-    size: int
+    size: PixelSize
     channel_order: ChannelOrder
     decoding: HeadDecoding | None
     count: int

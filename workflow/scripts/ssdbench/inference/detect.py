@@ -13,12 +13,14 @@ import numpy as np
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
+from ssdbench.boxes.output_form import OutputForm
 from ssdbench.boxes.outputs import Finished, Heads
+from ssdbench.catalog.protocols import Protocol
 from ssdbench.coco.categories import Category, ClassTable, class_table
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageList, ImageRecord
 from ssdbench.errors import UserError
-from ssdbench.images.pixels import ChannelOrder, load_image, load_images
+from ssdbench.images.pixels import ChannelOrder, PixelSize, load_image, load_images
 from ssdbench.inference.trace import Recorder
 from ssdbench.runtimes.base import Session
 
@@ -32,7 +34,7 @@ def detect(
     session: Session,
     folder: Path,
     records: Sequence[ImageRecord],
-    size: int,
+    size: PixelSize,
     channel_order: ChannelOrder,
     decoding: HeadDecoding | None,
     recorder: Recorder | None = None,
@@ -60,7 +62,7 @@ def detect(
     def finish(one: tuple[ImageRecord, UInt8, Heads | Finished]) -> tuple[ImageRecord, Found]:
         record, pixels, output = one
         if recorder:
-            recorder.add(record.id, pixels, output)
+            recorder.add(record.id, pixels, decoding.standard(output) if decoding else output)
         (found,) = detections_of(output, [(record.width, record.height)], decoding)
         return record, found
 
@@ -101,9 +103,10 @@ def head_decoding(
     if card["graph_kind"] != "heads":
         return with_classes(HeadDecoding(np.empty((0, 4), np.float32), (), NmsSettings()), table)
     settings = NmsSettings(score=nms["score"], iou=nms["iou"], max=int(nms["max"]))
-    return with_classes(
-        HeadDecoding(np.asarray(card["anchors"], np.float32), tuple(card["box_coder"]), settings), table
-    )
+    anchors = None if card["anchors"] is None else np.asarray(card["anchors"], np.float32)
+    form = OutputForm(**(card.get("form") or {}))
+    decoding = HeadDecoding(anchors, tuple(card["box_coder"]), settings, form=form, size=fed_size(card))
+    return with_classes(decoding, table)
 
 
 def with_classes(decoding: HeadDecoding, table: ClassTable) -> HeadDecoding:
@@ -111,6 +114,14 @@ def with_classes(decoding: HeadDecoding, table: ClassTable) -> HeadDecoding:
     ids = None if table.ids is None else np.array(table.ids, np.int64)
     known = None if table.known is None else np.array(sorted(table.known), np.int64)
     return replace(decoding, class_ids=ids, categories=known)
+
+
+def fed_size(card: Mapping[str, Any], how: Protocol | None = None) -> tuple[int, int]:
+    """Height and width of the pixels that an artifact is fed: the protocol's, or else its own."""
+    if how is not None and how.input_size:
+        return how.input_size, how.input_size
+    size = card["input_size"]
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def check_not_calibrated_with(card: Mapping[str, Any], images: ImageList) -> None:

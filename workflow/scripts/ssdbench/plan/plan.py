@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.cell_name import CellName
-from ssdbench.catalog.frameworks import artifact_of, frameworks
+from ssdbench.catalog.frameworks import frameworks
 from ssdbench.catalog.registry import DatasetRow, Expected, HeldOut, Registry
+from ssdbench.catalog.support import artifact_for
 from ssdbench.catalog.timing_setting import Setting
-from ssdbench.files.hashing import files_of, fingerprint
+from ssdbench.files.hashing import fingerprint
+from ssdbench.files.model_files import model_files
 from ssdbench.plan import paths
 from ssdbench.plan.config import Config
 from ssdbench.plan.matrix import Cell
@@ -147,7 +149,7 @@ class Plan:
     def local_source(self, model: str) -> list[str]:
         """The files of a model that lies on this machine, so that a changed file is taken anew; else nothing."""
         source = self.registry.model(model).source
-        return [str(file) for file in files_of(Path(source.path))] if source.kind == "local" else []
+        return [str(file) for file in model_files(Path(source.path))] if source.kind == "local" else []
 
     def anchor_file(self, model: str) -> list[str]:
         """The file of a model's anchors, where its row names one."""
@@ -221,9 +223,13 @@ class Plan:
         """The list of the calibration images with that id."""
         return fill(paths.CALIBRATION_LIST, dataset=calibration.partition("-")[0], calibration=calibration)
 
+    def artifact_of(self, name: CellName) -> tuple[str, str]:
+        """Framework and precision of the artifact that a cell runs."""
+        return artifact_for(self.registry.model(name.model), name.framework, name.precision)
+
     def artifact(self, name: CellName, batch: int = 1) -> str:
         """The folder of the artifact that a cell runs, or of the one that it is timed with at a batch."""
-        framework, precision = artifact_of(name.framework, name.precision)
+        framework, precision = self.artifact_of(name)
         calibration = self.calibration_of(name)
         has_own = batch > 1 and frameworks()[framework].fixes_batch
         version = precision + (f"-b{batch}" if has_own else "") + (f"-{calibration}" if calibration else "")

@@ -12,6 +12,7 @@ from ssdbench.catalog.frameworks import framework as known_framework
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.errors import UserError
 from ssdbench.runtimes.base import Options, Session
+from ssdbench.runtimes.model_file import require_model_file
 
 
 def import_framework(framework: str) -> ModuleType:
@@ -37,12 +38,13 @@ def open_session(
     framework: str,
     path: Path,
     threads: int,
-    normalisation: Normalisation = MOBILENET_SSD,
+    normalisation: Normalisation | None = MOBILENET_SSD,
     precision: str = "fp32",
 ) -> Session:
     """Load the model file at `path` into `framework`, its pools set to `threads` threads.
 
-    normalisation: what an input means that is not of uint8 pixels. precision: of the cell.
+    normalisation: what an input means that is not of uint8 pixels; None if nobody states it, and then the session's
+    `form.found_by` says what told it, or is empty. precision: of the cell.
     Open one framework per process: their thread pools and memory would disturb one another.
 
     Raises:
@@ -51,8 +53,8 @@ def open_session(
     module = import_framework(framework)
     if threads < 1:
         raise UserError(f"{threads} threads were asked for. Use 1 or more.")
-    if not path.exists():
-        raise UserError(f"Model {path} does not exist. Check the path, or make the artifact again.")
-    return cast(
-        Session, module.open_session(path, Options(threads, normalisation, precision, framework.partition("-")[2]))
-    )
+    require_model_file(path, known_framework(framework).module)
+    options = Options(threads, normalisation, precision, framework.partition("-")[2])
+    session = cast(Session, module.open_session(path, options))
+    session.settle_outputs()
+    return session

@@ -12,17 +12,9 @@ import onnxruntime as ort
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
-from ssdbench.runtimes.base import (
-    GraphKind,
-    InputForm,
-    Options,
-    Session,
-    Shape,
-    find_outputs,
-    finished,
-    input_form,
-    unloadable,
-)
+from ssdbench.runtimes.base import Options, Session, unloadable
+from ssdbench.runtimes.input_form import InputForm, Shape, input_form
+from ssdbench.runtimes.output_ports import Ports, find_outputs
 
 _CPU = "CPUExecutionProvider"
 # By variant, the one to ask first.
@@ -39,17 +31,15 @@ class _OnnxSession(Session):
         self,
         path: Path,
         threads: int,
-        graph_kind: GraphKind,
+        ports: Ports,
         form: InputForm,
         session: ort.InferenceSession,
-        outputs: tuple[str, ...],
     ) -> None:
-        super().__init__(path, threads, graph_kind, form)
-        self._session, self._outputs = session, list(outputs)
+        super().__init__(path, threads, ports, form)
+        self._session, self._names = session, list(ports.names)
 
     def infer(self, pixels: UInt8) -> Heads | Finished:
-        outputs = self._session.run(self._outputs, {self.form.name: self.form.feed(pixels)})
-        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+        return self.outputs(self._session.run(self._names, {self.form.name: self.form.feed(pixels)}))
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -70,7 +60,6 @@ class _OnnxSession(Session):
             optimised = Path(folder) / "optimised.onnx"
             options = _options(self.threads)
             options.optimized_model_filepath = str(optimised)
-            options.log_severity_level = 3  # it warns that the file fits this machine alone, as it should
             ort.InferenceSession(str(self.path), options, providers=self._session.get_providers())
             nodes = onnx.load(str(optimised), load_external_data=False).graph.node
         floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -98,12 +87,13 @@ def open_session(path: Path, options: Options) -> Session:
         raise UserError(f"ONNX Runtime runs {path} in {', '.join(session.get_providers())} and not in {providers[0]}.")
     inputs = {i.name: (_DTYPES.get(i.type, i.type), _shape(i)) for i in session.get_inputs()}
     form = input_form(path, inputs, options.normalisation)
-    kind, names = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})
-    return _OnnxSession(path, options.threads, kind, form, session, names)
+    ports = find_outputs(path, {o.name: _shape(o) for o in session.get_outputs()})
+    return _OnnxSession(path, options.threads, ports, form, session)
 
 
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: it warns of much that is as it should be, hundreds of lines at times
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

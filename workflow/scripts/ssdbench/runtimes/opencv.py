@@ -10,34 +10,28 @@ import numpy as np
 import onnx
 
 from ssdbench.arrays import UInt8
-from ssdbench.boxes.outputs import Heads
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
-from ssdbench.runtimes.base import (
-    InputForm,
-    Options,
-    Session,
-    Shape,
-    find_outputs,
-    input_form,
-    unloadable,
-)
+from ssdbench.runtimes.base import Options, Session, unloadable
+from ssdbench.runtimes.input_form import InputForm, Shape, input_form
+from ssdbench.runtimes.output_ports import Ports, find_outputs
 
 
 class _OpenCvSession(Session):
-    def __init__(self, path: Path, threads: int, form: InputForm, net: Any, outputs: tuple[str, ...]) -> None:
-        super().__init__(path, threads, "heads", form)
-        self._net, self._outputs = net, list(outputs)
+    def __init__(self, path: Path, threads: int, ports: Ports, form: InputForm, net: Any) -> None:
+        super().__init__(path, threads, ports, form)
+        self._net, self._names = net, list(ports.names)
 
-    def infer(self, pixels: UInt8) -> Heads:
+    def infer(self, pixels: UInt8) -> Heads | Finished:
         # OpenCV has one pool in a process: decoding and resizing get it back with the one thread they are due.
         # Sessions of one thread leave it alone; those of more, side by side, would take it from one another.
         if self.threads > 1:
             cv2.setNumThreads(self.threads)
         self._net.setInput(self.form.feed(pixels))
-        outputs = self._net.forward(self._outputs)
+        outputs = self._net.forward(self._names)
         if self.threads > 1:
             cv2.setNumThreads(1)
-        return Heads(*outputs)
+        return self.outputs(outputs)
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -65,11 +59,11 @@ def open_session(path: Path, options: Options) -> Session:
     constants = {initializer.name for initializer in graph.initializer}
     inputs = {value.name: (_dtype(value), _shape(value)) for value in graph.input if value.name not in constants}
     form = input_form(path, inputs, options.normalisation)
-    kind, names = find_outputs(path, {value.name: _shape(value) for value in graph.output})
-    if kind == "graph":
+    ports = find_outputs(path, {value.name: _shape(value) for value in graph.output})
+    if ports.kind == "graph":
         # Seen with OpenCV 5.0: a signal (division by zero) at an image where nothing passes the threshold.
         raise UserError(f"{path} makes detections inside, and OpenCV dies at images without any. Give it raw heads.")
-    return _OpenCvSession(path, options.threads, form, net, names)
+    return _OpenCvSession(path, options.threads, ports, form, net)
 
 
 def _dtype(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""OpenVINO: an .onnx file on its CPU plugin, computed in the precision that the cell names."""
+"""OpenVINO: an .onnx file or an IR on its CPU plugin, computed in the precision that the cell names."""
 
 from __future__ import annotations
 
@@ -12,19 +12,9 @@ import openvino as ov
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
-from ssdbench.runtimes.base import (
-    GRAPH_OUTPUTS,
-    HEADS_OUTPUTS,
-    GraphKind,
-    InputForm,
-    Options,
-    Session,
-    Shape,
-    find_outputs,
-    finished,
-    input_form,
-    unloadable,
-)
+from ssdbench.runtimes.base import Options, Session, unloadable
+from ssdbench.runtimes.input_form import InputForm, Shape, input_form
+from ssdbench.runtimes.output_ports import GRAPH_OUTPUTS, HEADS_OUTPUTS, Ports, find_outputs
 
 # Layers of the compiled graph that compute nothing: they hold, move or convert numbers.
 _NO_COMPUTING = ("Const", "Input", "Output", "Reorder", "Reshape", "Transpose", "Convert", "Concatenation", "Split")
@@ -35,21 +25,19 @@ class _OpenVinoSession(Session):
         self,
         path: Path,
         options: Options,
-        graph_kind: GraphKind,
+        ports: Ports,
         form: InputForm,
         compiled: Any,
-        outputs: tuple[str, ...],
     ) -> None:
-        super().__init__(path, options.threads, graph_kind, form)
+        super().__init__(path, options.threads, ports, form)
         self._precision, self._compiled = options.precision, compiled
         self._request = compiled.create_infer_request()
-        self._outputs = [compiled.output(name) for name in outputs]
+        self._outputs = [next(port for port in compiled.outputs if _name(port) == name) for name in ports.names]
 
     def infer(self, pixels: UInt8) -> Heads | Finished:
         # The input is read where it lies; the outputs are copied, since the request reuses their memory.
         results = self._request.infer([self.form.feed(pixels)], share_inputs=True)
-        outputs = [results[port] for port in self._outputs]
-        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+        return self.outputs([results[port] for port in self._outputs])
 
     def facts(self) -> dict[str, Any]:
         layers = [_layer(node) for node in self._compiled.get_runtime_model().get_ops()]
@@ -72,7 +60,7 @@ class _OpenVinoSession(Session):
 
 
 def open_session(path: Path, options: Options) -> Session:
-    """Load an .onnx file of either graph kind.
+    """Load an .onnx file or an IR (.xml with its .bin) of either graph kind.
 
     Raises:
         UserError: not such a file, not an SSD with one image input, or bf16 on a CPU without it.
@@ -98,8 +86,8 @@ def open_session(path: Path, options: Options) -> Session:
         raise UserError(f"OpenVINO computes in {ran} here and not in {wanted}, which {options.precision} means.")
     inputs = {_name(i): (i.get_element_type().to_dtype().name, _shape(i)) for i in compiled.inputs}
     form = input_form(path, inputs, options.normalisation)
-    kind, names = find_outputs(path, {_name(o): _shape(o) for o in compiled.outputs})
-    return _OpenVinoSession(path, options, kind, form, compiled, names)
+    ports = find_outputs(path, {_name(o): _shape(o) for o in compiled.outputs})
+    return _OpenVinoSession(path, options, ports, form, compiled)
 
 
 def _inference_precision(precision: str, capabilities: list[str]) -> str:
@@ -128,7 +116,7 @@ def _without_places(error: RuntimeError) -> RuntimeError:
 
 def _name(port: Any) -> str:
     """The name of an input or output: where passes left it several, the one that says what it is."""
-    names: list[str] = sorted(port.get_names())
+    names: list[str] = sorted(port.get_names()) or [port.get_node().get_friendly_name()]
     return next((name for name in names if name.split(":")[0] in (*HEADS_OUTPUTS, *GRAPH_OUTPUTS)), names[0])
 
 

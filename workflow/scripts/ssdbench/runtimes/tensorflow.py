@@ -15,18 +15,10 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model as read_
 from ssdbench.arrays import UInt8
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
-from ssdbench.runtimes.base import (
-    GraphKind,
-    InputForm,
-    Options,
-    Session,
-    Shape,
-    find_outputs,
-    finished,
-    input_form,
-    unloadable,
-)
+from ssdbench.runtimes.base import Options, Session, unloadable
 from ssdbench.runtimes.graph_safety import require_computation_only
+from ssdbench.runtimes.input_form import InputForm, Shape, input_form
+from ssdbench.runtimes.output_ports import Ports, find_outputs
 
 
 class _TensorFlowSession(Session):
@@ -34,20 +26,19 @@ class _TensorFlowSession(Session):
         self,
         path: Path,
         threads: int,
-        graph_kind: GraphKind,
+        ports: Ports,
         form: InputForm,
         session: Any,
         fetches: tuple[str, ...],
         precision: str,
     ) -> None:
-        super().__init__(path, threads, graph_kind, form)
+        super().__init__(path, threads, ports, form)
         self._precision = "bfloat16" if precision == "bf16" else "float32"
         self._session = session
         self._call = session.make_callable(list(fetches), [form.name])
 
     def infer(self, pixels: UInt8) -> Heads | Finished:
-        outputs = self._call(self.form.feed(pixels))
-        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=False)
+        return self.outputs(self._call(self.form.feed(pixels)))
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -94,16 +85,16 @@ def open_session(path: Path, options: Options) -> Session:
     form = input_form(
         path, {inputs[n]: (tensors[n].dtype.name, _shape(tensors[n])) for n in inputs}, options.normalisation
     )
-    kind, names = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
-    fetches = tuple(outputs[n] for n in names)
+    ports = find_outputs(path, {n: _shape(tensors[n]) for n in outputs})
+    fetches = tuple(outputs[n] for n in ports.names)
     if options.precision == "bf16" and not _computes_bfloat16(session, form, fetches):
         raise UserError(f"TensorFlow computes nothing of {path} in bfloat16 on this CPU.")
-    return _TensorFlowSession(path, options.threads, kind, form, session, fetches, options.precision)
+    return _TensorFlowSession(path, options.threads, ports, form, session, fetches, options.precision)
 
 
 def _computes_bfloat16(session: Any, form: InputForm, fetches: tuple[str, ...]) -> bool:
     """Whether the graph that runs, after the optimisations of this machine, has convolutions in bfloat16."""
-    pixels = np.zeros((form.batch or 1, form.size or 64, form.size or 64, 3), np.uint8)
+    pixels = np.zeros((form.batch or 1, *(form.size or (64, 64)), 3), np.uint8)
     ran = tf.compat.v1.RunMetadata()
     session.run(
         list(fetches),

@@ -12,34 +12,28 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ssdbench.arrays import Float32, UInt8
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.errors import UserError
-from ssdbench.runtimes.base import (
-    HEADS_OUTPUTS,
-    GraphKind,
-    InputForm,
-    Options,
-    Session,
-    Shape,
-    find_outputs,
-    finished,
-    input_form,
-    unloadable,
-)
+from ssdbench.runtimes.base import Options, Session, unloadable
+from ssdbench.runtimes.input_form import InputForm, Shape, input_form
+from ssdbench.runtimes.output_ports import GRAPH_OUTPUTS, HEADS_OUTPUTS, Ports, find_outputs
+from ssdbench.runtimes.tflite_metadata import stated_normalisation
 
 _POST_PROCESS = "TFLite_Detection_PostProcess"
 _RESOLVERS = {"": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
 
 class _TfliteSession(Session):
+    counts_from_zero = True  # the operator's numbers
+
     def __init__(
         self,
         path: Path,
         threads: int,
-        graph_kind: GraphKind,
+        ports: Ports,
         form: InputForm,
         interpreter: Any,
         outputs: tuple[dict[str, Any], ...],
     ) -> None:
-        super().__init__(path, threads, graph_kind, form)
+        super().__init__(path, threads, ports, form)
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]["index"]
         self._outputs = outputs
@@ -47,8 +41,7 @@ class _TfliteSession(Session):
     def infer(self, pixels: UInt8) -> Heads | Finished:
         self._interpreter.set_tensor(self._input, self.form.feed(pixels))
         self._interpreter.invoke()
-        outputs = [self._read(detail) for detail in self._outputs]
-        return Heads(*outputs) if self.graph_kind == "heads" else finished(outputs, zero_based=True)
+        return self.outputs([self._read(detail) for detail in self._outputs])
 
     def _read(self, detail: dict[str, Any]) -> Float32:
         values = self._interpreter.get_tensor(detail["index"])  # a copy: the interpreter reuses its memory
@@ -93,13 +86,13 @@ def open_session(path: Path, options: Options) -> Session:
     inputs = {d["name"]: d for d in interpreter.get_input_details()}
     quantisation = next((d["quantization"] for d in inputs.values()), None)
     shapes = {name: (np.dtype(d["dtype"]).name, _shape(d)) for name, d in inputs.items()}
-    form = input_form(path, shapes, options.normalisation, quantisation)
-    kind, outputs = _outputs(path, interpreter)
-    return _TfliteSession(path, options.threads, kind, form, interpreter, outputs)
+    form = input_form(path, shapes, options.normalisation, quantisation, stated_normalisation(path))
+    ports, outputs = _outputs(path, interpreter)
+    return _TfliteSession(path, options.threads, ports, form, interpreter, outputs)
 
 
-def _outputs(path: Path, interpreter: Any) -> tuple[GraphKind, tuple[dict[str, Any], ...]]:
-    """Graph kind and output details in the order of `finished` or `Heads`.
+def _outputs(path: Path, interpreter: Any) -> tuple[Ports, tuple[dict[str, Any], ...]]:
+    """Ports and output details in the order of `finished` or `Heads`.
 
     Names and order of the file's outputs depend on the converter, the order of the post-process operator's
     own outputs does not: boxes, classes, scores, count (tensorflow/lite/kernels/detection_postprocess.cc).
@@ -107,15 +100,15 @@ def _outputs(path: Path, interpreter: Any) -> tuple[GraphKind, tuple[dict[str, A
     details = {d["index"]: d for d in interpreter.get_output_details()}
     for op in interpreter._get_ops_details():
         if op["op_name"] == _POST_PROCESS and set(op["outputs"]) <= set(details):
-            return "graph", tuple(details[index] for index in op["outputs"])
+            return Ports("graph", GRAPH_OUTPUTS), tuple(details[index] for index in op["outputs"])
     by_name = {d["name"]: d for d in details.values()}
-    kind, names = find_outputs(path, {name: _shape(d) for name, d in by_name.items()})
-    if kind != "heads":
+    ports = find_outputs(path, {name: _shape(d) for name, d in by_name.items()})
+    if ports.kind != "heads":
         raise UserError(
             f"{path} makes detections without {_POST_PROCESS}. Convert it with that operator, or cut it at "
             f"{' and '.join(HEADS_OUTPUTS)}."
         )
-    return kind, tuple(by_name[name] for name in names)
+    return ports, tuple(by_name[name] for name in ports.names)
 
 
 def _shape(detail: dict[str, Any]) -> Shape:

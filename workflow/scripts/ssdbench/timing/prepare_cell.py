@@ -14,7 +14,7 @@ from ssdbench.coco.categories import Category
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.images.pixels import resize_image
-from ssdbench.inference.detect import head_decoding
+from ssdbench.inference.detect import fed_size, head_decoding
 from ssdbench.machine.host import cpu_flags, int8_saturates, limit_pools
 from ssdbench.runtimes import import_framework, open_session
 from ssdbench.timing.cell_turns import CellWork, Images, OpenCell
@@ -39,7 +39,7 @@ def cell_work(
         card, artifact = open_artifact(card_file)
         check_processor(card, int8_saturates(cpu_flags()))
         how, decoding = protocol(protocol_name), head_decoding(card, nms, categories)
-        size = how.input_size or card["input_size"]
+        size = fed_size(card, how)
         normalisation = Normalisation(**card["normalisation"])
 
         def postprocess(output: Heads | Finished, records: Sequence[ImageRecord]) -> object:
