@@ -32,7 +32,11 @@ def peaks(folder: Path, images: int, replicates: int, steps: Sequence[str] = ())
     ids = np.arange(1, images + 1)
     write_trace(folder / "seen.npz", _seen(ids))
     (folder / "ids.txt").write_text("\n".join(map(str, ids[::2].tolist())))
-    records = {"ok": _OK, "timing": {**_OK, "speed": None}, "detect": {**_OK, "images": images}}
+    records = {
+        "ok": {**_OK, "uncategorised": 0, "classes": {"notes": []}},
+        "timing": {**_OK, "speed": None},
+        "detect": {**_OK, "images": images},
+    }
     for name, record in records.items():
         (folder / f"{name}.json").write_text(json.dumps(record))
     (folder / "artifact").mkdir(exist_ok=True)
