@@ -14,6 +14,7 @@ from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.coco.image_list import ImageRecord
 from ssdbench.images.pixels import resize_image
 from ssdbench.runtimes.base import InputForm, Session
+from ssdbench.runtimes.output_ports import HEADS_OUTPUTS, Ports
 from ssdbench.timing.cell_turns import CellWork, OpenCell
 
 SIZE = 16
@@ -23,8 +24,8 @@ class WorkingSession(Session):
     """Multiplies small matrices for every image; `trouble` is called with the number of the call."""
 
     def __init__(self, products: int, trouble: Callable[[int], None]) -> None:
-        form = InputForm("pixels", None, SIZE, False, None, "uint8 pixels")
-        super().__init__(Path("model.bin"), 1, "heads", form)
+        form = InputForm("pixels", None, (SIZE, SIZE), False, None, "uint8 pixels")
+        super().__init__(Path("model.bin"), 1, Ports("heads", HEADS_OUTPUTS), form)
         self._products, self._trouble, self._calls = products, trouble, 0
         self._matrix = np.eye(32, dtype=np.int64)  # of whole numbers: no library's threads
 

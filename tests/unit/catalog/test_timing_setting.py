@@ -87,8 +87,10 @@ def test_every_record_of_a_sweep_is_known_to_retry() -> None:
     (cell, *_) = plan.supported
     folder = f"results/{cell.path}"
     records = set(targets.records(plan))
+    table = f"results/{cell.dataset}/{cell.model}/{cell.protocol}"
+    for name in ("b1-t1-s1", "b1-t1-s2", "b4-t1-s1", "b4-t1-s2"):
+        assert {f"{table}/timing/{name}/round{number}.json" for number in (1, 2)} <= records
     for name in ("b1-t1-s2", "b4-t1-s1", "b4-t1-s2"):
-        assert {f"{folder}/timing/{name}/{file}.json" for file in ("round1", "round2", "timing")} <= records
-    assert {f"{folder}/timing/b1-t1-s1/round{number}.json" for number in (1, 2)} <= records
+        assert f"{folder}/timing/{name}/timing.json" in records
     assert f"{folder}/timing.json" in records
     assert f"{folder}/timing/b1-t1-s1/timing.json" not in records
