@@ -58,7 +58,8 @@ def write_form(
         (sigmoid,) = (node for node in graph.node if scores in node.output)
         logits = sigmoid.input[0]
         # A softmax over log-probabilities gives them back up to their sum, which is nearly 1 for these weights.
-        scores = logits if form.activation == "sigmoid" else write.node("Log", scores)
+        least = write.constant(np.float32(1e-7))
+        scores = logits if form.activation == "sigmoid" else write.node("Log", write.node("Max", scores, least))
     columns = [dim.dim_value for dim in graph.output[1].type.tensor_type.shape.dim][2]
     if form.background != "first":
         rest = range(1, columns)
