@@ -25,7 +25,8 @@ def terminal_table(summary: Mapping[str, Any]) -> str:
     for group in summary["groups"]:
         rows = [by_id[cell] for cell in group["cells"]]
         heading = f"{group['title']}, protocol {group['protocol']}, {group['dataset']}"
-        lines = [one_line(heading), tabulate([_cells(row) for row in rows if row["status"] != "unsupported"], _HEADS)]
+        shown_rows = [_cells(row) for row in rows if row["status"] != "unsupported"]
+        lines = [one_line(heading), tabulate(shown_rows, _HEADS, disable_numparse=True, colalign=_ALIGNED)]
         if unsupported := [cell_name(row) for row in rows if row["status"] == "unsupported"]:
             lines.append(f"Unsupported, with reasons in the report: {', '.join(unsupported)}.")
         parts.append("\n".join([*lines, *filter(None, [group.get("best_sentence", "")])]))
@@ -33,6 +34,7 @@ def terminal_table(summary: Mapping[str, Any]) -> str:
 
 
 _HEADS = ("cell", "AP", "change", "speed (95 % interval)", "ms", "MB", "status")
+_ALIGNED = ("left", "right", "right", "left", "right", "right", "left")
 
 
 def _cells(row: Row) -> list[str]:
