@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ssdbench.timing.speeds import Speed
 from ssdbench.timing.table_round import RoundPlan, time_table
 from support.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 NMS = {"score": 1e-8, "iou": 0.6, "max": 100}
 # framework, precision, whose file it runs
@@ -34,6 +35,12 @@ CELLS = {
 
 
 def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], confidence: float = 0.95) -> dict[str, Speed]:
+    """What `measure` gives in a process of its own, as a job has one: cells are forked, and threads are not."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, project, dict(cells), confidence).result()
+
+
+def measure(project: Project, cells: Mapping[str, tuple[str, str, str]], confidence: float) -> dict[str, Speed]:
     """The speeds that three rounds of these cells give, relative to the first; all from the samples of one run."""
     images = read_image_list(project.folder / "results/sample/images.json")
     folder = project.folder / images.folder
