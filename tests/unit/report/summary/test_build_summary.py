@@ -139,7 +139,7 @@ def test_the_best_cell_is_the_fastest_that_keeps_the_share_of_ap_and_stands_in_a
     assert group["best"] == "local/ssdlite_mobilenet_v2/heads/onnxruntime/fp32"
     assert group["best_sentence"] == (
         "Take ONNX Runtime fp32: 2.00 times as fast as TensorFlow fp32 (95\N{NO-BREAK SPACE}% interval 1.96 to 2.04), "
-        "with 100.0\N{NO-BREAK SPACE}% of its AP (0.302)."
+        "with an AP of 0.302, 100.0\N{NO-BREAK SPACE}% of the reference's."
     )
     (alone,) = build_summary([make_run(), lossy], make_context(share=0.99))["groups"]
     assert alone["best_sentence"] == (

@@ -34,7 +34,7 @@ def best_sentence(best: Row | None, reference: Row | None, least: float) -> str:
         return f"Take {cell_name(best)}: no other cell{kept} was faster."
     words = f"Take {cell_name(best)}: {times(best['speed'])} as fast as {base} ({speed_interval(best)})"
     if best["AP_share"] is not None:
-        return f"{words}, with {share(best['AP_share'])} of its AP ({accuracy(best['AP'])})."
+        return f"{words}, with an AP of {accuracy(best['AP'])}, {share(best['AP_share'])} of the reference's."
     return f"{words}."
 
 
