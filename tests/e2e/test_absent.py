@@ -38,9 +38,6 @@ def robbed(project: Project) -> Project:
     shutil.rmtree(cells / "tflite/fp16")  # nothing at all
     for gone in ("timing.json", "run.json"):  # timed, but not put together
         (cells / "tflite/int8" / gone).unlink()
-    shutil.rmtree(cells / "onnxruntime/int8/timing")  # detected and evaluated, but not timed
-    for gone in ("timing.json", "run.json"):
-        (cells / "onnxruntime/int8" / gone).unlink()
     (cells / "onnxruntime/fp32/detect.json").unlink()  # detected anew: what follows is of another time
     with (project.folder / "workflow/scripts/ssdbench/inference/accuracy_pass.py").open("a") as file:
         file.write("\n# edited\n")
@@ -53,15 +50,12 @@ def test_the_rest_is_reported_and_nothing_else_is_made(robbed: Project) -> None:
 
     assert set(re.findall(r"^(?:local)?rule (\w+):", said, flags=re.M)) == {"build_report", "check_cells"}
     assert times(robbed.folder / CELLS) == before
-    assert "3 of the cells failed" in said
+    assert "2 of the cells failed" in said
     rows = {name[2:]: row for name, row in robbed.summary("sample").items()}
     failed = {name: row for name, row in rows.items() if row["status"] == "failed"}
-    assert set(failed) == {("tflite", "fp16"), ("onnxruntime", "int8"), ("onnxruntime", "fp32")}
+    assert set(failed) == {("tflite", "fp16"), ("onnxruntime", "fp32")}
     assert {row["reason"] for row in failed.values()} == {ABSENT}
     assert [row["AP"] for row in (rows["tflite", "fp16"], rows["onnxruntime", "fp32"])] == ["", ""]
-    assert float(rows["onnxruntime", "int8"]["AP"]) > 0.2  # what was evaluated stands
-    assert rows["onnxruntime", "int8"]["latency_p50_ms"] == ""
-    assert rows["onnxruntime", "int8"]["log"].endswith(".log")
     assert (rows["tflite", "int8"]["status"], rows["tensorflow", "fp32"]["status"]) == ("ok", "ok")
     assert float(rows["tflite", "int8"]["latency_p50_ms"]) > 0  # put together from its rounds
     assert ABSENT in (robbed.folder / "results/sample/report/index.html").read_text()

@@ -31,7 +31,7 @@ FILES = [
     f"{CELL}/parity.json",
     f"{CELL}/diagnosis.json",
     f"{CELL}/timing.json",
-    f"{CELL}/timing/b1-t1-s1/round1.json",
+    f"{Path(CELL).parents[1]}/timing/b1-t1-s1/round1.json",
     f"{CELL}/run.json",
     "results/local/summary.json",
 ]

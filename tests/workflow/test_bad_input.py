@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said_with_the_file(project: Project, tmp_path: Path, f
     image, annotations = tmp_path / "images" / "two.jpg", tmp_path / "instances.json"
     if fault == "missing":
         image.unlink()
-        expected = ["two.jpg does not exist"]
+        expected = ["1 of 2 images is missing", "two.jpg"]
     elif fault == "truncated":
         image.write_bytes(image.read_bytes()[:-200])
         expected = ["two.jpg is truncated"]

@@ -15,11 +15,13 @@ from ssdbench.boxes.nms import NmsSettings, suppress
 from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.registry import ModelRow, RemoteFile, Source
 from ssdbench.catalog.registry_file import load_registry
+from ssdbench.catalog.support import is_published_file
 from ssdbench.conversion.convert import convert
 from ssdbench.errors import UserError
 from ssdbench.fetch.checksums import Checksums
 from ssdbench.fetch.model_source import fetch_source
 from ssdbench.files.hashing import sha256_path
+from ssdbench.inspection.take import take_file
 from ssdbench.runtimes import open_session
 from support.server import FileServer
 from support.tf2_detector import CLASSES, LEVELS, PER_CELL, SIZE, fpn_detector, write_targz
@@ -49,7 +51,9 @@ def made(
     folder: Path, source: Path, row: ModelRow, kind: str, framework: str, precision: str = "fp32"
 ) -> tuple[dict[str, Any], Path]:
     pixels = images(16, SIZE)
-    card = convert(row, source, kind, framework, precision, lambda: pixels, True, folder)
+    artifact = (row, source, kind, framework, precision, lambda: pixels)
+    is_taken = is_published_file(row, kind, framework)
+    card = take_file(*artifact, folder) if is_taken else convert(*artifact, True, folder)
     return card, folder / card["file"]
 
 
