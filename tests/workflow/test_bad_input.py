@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said_with_the_file(project: Project, tmp_path: Path, f
     image, annotations = tmp_path / "images" / "two.jpg", tmp_path / "instances.json"
     if fault == "missing":
         image.unlink()
-        expected = ["1 of 2 images is missing", "two.jpg"]
+        expected = ["1 of 2 images is missing in", "two.jpg"]
     elif fault == "truncated":
         image.write_bytes(image.read_bytes()[:-200])
         expected = ["two.jpg is truncated"]
@@ -87,3 +87,19 @@ def test_what_is_wrong_is_said_with_the_file(project: Project, tmp_path: Path, f
     for words in expected:
         assert words in output, output
     assert "Traceback" not in output
+
+
+def test_a_model_without_a_class_of_the_annotations_stops_the_run_before_its_first_job(
+    project: Project, tmp_path: Path
+) -> None:
+    document = write_dataset(tmp_path)
+    document["categories"] = [{"id": 1, "name": "helmet"}]
+    (tmp_path / "instances.json").write_text(json.dumps(document))
+    local = {"COCO_IMG_PATH": str(tmp_path / "images"), "COCO_ANNO_PATH": str(tmp_path / "instances.json")}
+    done = project.run(config={"dataset": "local"}, environment=local)
+    planned = project.script("plan.py", "--config", "dataset=local", environment=local)
+    assert (done.returncode, planned.returncode) == (1, 1)
+    for output in (done.stdout + done.stderr, planned.stderr):
+        assert "1 person, 2 bicycle" in output and "the annotations have 1 helmet" in output
+        assert "Traceback" not in output
+    assert not (project.folder / "resources/models").exists()

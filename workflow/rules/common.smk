@@ -23,6 +23,7 @@ from ssdbench.jobs.run_lock import hold_run_lock
 from ssdbench.machine.host import available_cores, package_versions
 from ssdbench.plan import job_memory, paths, snakemake_parts, targets
 from ssdbench.plan.availability import runs_elsewhere, unavailable_reason
+from ssdbench.plan.class_check import check_local_classes
 from ssdbench.plan.forecast import forecast
 from ssdbench.plan.load import load_plan
 from ssdbench.plan.paths import fill
@@ -70,6 +71,8 @@ def prepare_run():
         check_python_path()
         hold_run_lock(RUN_LOCK.parent)
         forecast(PLAN).check_disk()
+        if not IN_CONDA:  # there, only jobs have the packages that read annotations
+            check_local_classes(PLAN)
         if snakemake_parts.resource_limit(workflow, "slots") != 100:
             raise UserError(
                 "The limit of 100 slots from profiles/default is missing. Without it, other jobs run beside a timing. "

@@ -7,6 +7,7 @@ from tabulate import tabulate
 
 from ssdbench.errors import exit_code
 from ssdbench.machine.host import available_cores
+from ssdbench.plan.class_check import check_local_classes
 from ssdbench.plan.command_line import config_parser, plan_of
 from ssdbench.plan.forecast import Forecast, forecast
 from ssdbench.plan.plan import Plan
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         cost = forecast(plan, max(1, cores))
         print(describe(plan, cost))
         cost.check_disk()
+        check_local_classes(plan)
 
     return exit_code(work)
 

@@ -167,7 +167,7 @@ def test_a_whole_png_with_a_trailer_is_read() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("bits", [10, 12, 14])
 def test_few_bits_in_a_16_bit_file_are_refused_and_16_are_read(suffix: str, bits: int) -> None:
     grey = scene()[:, :, 0].astype(np.uint16)
     with pytest.raises(UserError, match=r"has uint16 numbers up to \d+, .* too dark. Scale its numbers"):
@@ -175,6 +175,20 @@ def test_few_bits_in_a_16_bit_file_are_refused_and_16_are_read(suffix: str, bits
     pixels = decode_image(bytes(cv2.imencode(suffix, grey << 8)[1]), record(), PATH)
     assert np.abs(pixels[:, :, 0].astype(int) - grey).max() <= 1
     decode_image(bytes(cv2.imencode(suffix, np.zeros_like(grey))[1]), record(), PATH)  # black is sound
+
+
+def test_few_bits_beside_an_opacity_of_16_are_refused() -> None:
+    colours = scene().astype(np.uint16) << 4
+    opacity = np.full((HEIGHT, WIDTH, 1), 65535, np.uint16)
+    with pytest.raises(UserError, match="too dark"):
+        decode_image(bytes(cv2.imencode(".png", np.concatenate([colours, opacity], axis=2))[1]), record(), PATH)
+
+
+@pytest.mark.parametrize("factor", [256, 257])
+def test_a_dark_picture_of_8_bits_in_a_16_bit_file_is_read(factor: int) -> None:
+    dark = scene()[:, :, 0] // 5  # below a quarter of full brightness, as a sensor's 14 bits would be
+    pixels = decode_image(bytes(cv2.imencode(".png", dark.astype(np.uint16) * factor)[1]), record(), PATH)
+    assert np.array_equal(pixels[:, :, 0], dark)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ssdbench.arrays import UInt8
@@ -42,8 +43,8 @@ _JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _JPEG_WITHOUT_LENGTH = (0x01, 0xD8)
 _PNG_START, _PNG_DEPTH = b"\x89PNG\r\n\x1a\n", 24  # the byte that holds the bits of a sample
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
-# Sensors give 10 or 12 bits, which 16-bit files often hold unscaled.
-_FEW_BITS = 12
+# Sensors give 10, 12 or 14 bits, which 16-bit files often hold unscaled.
+_SENSOR_BITS = 14
 
 
 def read_image(path: Path, sha256: str = "") -> bytes:
@@ -177,7 +178,11 @@ def _jpeg_is_whole(data: bytes) -> bool:
 
 
 def _check_bits(data: bytes, buffer: UInt8, path: Path) -> None:
-    """Refuse a 16-bit file with numbers of fewer bits: scaled as 16 bits are, it would come out black."""
+    """Refuse a 16-bit file with numbers of fewer bits: scaled as 16 bits are, it would come out too dark.
+
+    A dark picture of 16 bits cannot be told from a bright one of a sensor's bits, and is refused too. One that was made
+    from 8 bits can: its two bytes are alike, or the lower one is 0.
+    """
     if not (
         data.startswith(_TIFF_STARTS) or (data.startswith(_PNG_START) and data[_PNG_DEPTH : _PNG_DEPTH + 1] == b"\x10")
     ):
@@ -185,12 +190,19 @@ def _check_bits(data: bytes, buffer: UInt8, path: Path) -> None:
     whole = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if whole is None or whole.dtype == np.uint8:
         return
+    if whole.ndim == 3:
+        whole = whole[:, :, :3]  # opacity is of 16 bits whatever the colours are
     largest = float(whole.max())
-    if whole.dtype != np.uint16 or 0 < largest < 2**_FEW_BITS:
+    if whole.dtype != np.uint16 or (0 < largest < 2**_SENSOR_BITS and not _is_scaled_from_8_bits(whole)):
         raise UserError(
             f"Image {path} has {whole.dtype} numbers up to {largest:g}, and 16-bit images go up to 65535: it would "
-            "come out too dark. Scale its numbers to 8 or 16 bits."
+            "come out too dark. Scale its numbers to 16 bits; or, if it is as dark as that, store it in 8 bits."
         )
+
+
+def _is_scaled_from_8_bits(whole: NDArray[np.uint16]) -> bool:
+    low, high = whole & 0xFF, whole >> 8
+    return bool((low == 0).all() or (low == high).all())
 
 
 def sides(size: PixelSize) -> tuple[int, int]:
