@@ -88,17 +88,18 @@ def test_a_retry_makes_everything_again(damage: str, made: Project, copy: Projec
 
 
 @pytest.mark.parametrize("name", ["seen.npz", "detections.json", "detect.json"])
-def test_a_plain_run_names_the_file_and_its_step(name: str, copy: Project) -> None:
-    path = copy.folder / CELL / name
+def test_a_plain_run_names_the_file_and_its_step(name: str, made: Project) -> None:
+    # In place: a copy has other paths, so that its run would make everything anew.
+    path = made.folder / CELL / name
     path.write_bytes(path.read_bytes()[:-20])
-    done = copy.run(config=CONFIG)
+    done = made.run(config=CONFIG)
     said = done.stdout + done.stderr
     if name == "seen.npz":  # only the comparison reads it, and a measured cell does not fail with that
         assert done.returncode == 0
-        said = json.loads((copy.folder / CELL / "parity.json").read_text())["reason"]
+        said = json.loads((made.folder / CELL / "parity.json").read_text())["reason"]
     else:
         assert done.returncode == 1
     assert f"{CELL}/{name}" in said and "detect_objects makes it: run `make retry`" in said
-    retry(copy)
-    assert copy.run(config=CONFIG).returncode == 0
-    assert Sound(copy.folder).faults() == []
+    retry(made)
+    assert made.run(config=CONFIG).returncode == 0
+    assert Sound(made.folder).faults() == []
