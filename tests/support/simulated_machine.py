@@ -22,14 +22,15 @@ class SimulatedCell:
 
 @dataclass(frozen=True)
 class SimulatedRun:
-    """What a measurement saw, and what it should have found.
+    """What a measurement saw, and what it should have found, in each cycle.
 
-    differences: a round's log(reference) - log(cell) by cycle, [rounds][cycles, cells]; the first cell is the
-    reference. true_logs: log of the speed that each cell had, averaged over the cycles of this run.
+    differences: a round's log(reference) - log(cell), [rounds][cycles, cells]; the first cell is the reference.
+    workload_ms: [rounds][cycles]. true_logs: log of the speed that each cell really had, [rounds][cycles, cells].
     """
 
     differences: list[NDArray[np.float64]]
-    true_logs: NDArray[np.float64]
+    workload_ms: list[NDArray[np.float64]]
+    true_logs: list[NDArray[np.float64]]
 
 
 def simulated_run(
@@ -47,11 +48,12 @@ def simulated_run(
     noise: standard deviation of a turn's logarithm. spikes: share of the turns that take two to five times as long.
     of_processes: standard deviation of what a fresh process adds to a cell's logarithm for a whole round.
     """
-    now, differences, true = generator.uniform(0, 100), [], []
+    now, differences, workload_ms, true = generator.uniform(0, 100), [], [], []
     for count in cycles:
         of_round = generator.normal(0, of_processes, len(cells))
-        seen, quiet = np.empty((count, len(cells))), np.empty((count, len(cells)))
+        seen, quiet, workload = np.empty((count, len(cells))), np.empty((count, len(cells))), np.empty(count)
         for cycle in range(count):
+            workload[cycle] = 5.0 * slowdown(now) * np.exp(generator.normal(0, noise / 2))
             for place in generator.permutation(len(cells)):
                 cell = cells[place]
                 slower = 1 + (slowdown(now) - 1) * cell.suffers
@@ -61,9 +63,10 @@ def simulated_run(
             # What the ratio really was: all cells at the same moment.
             quiet[cycle] = [np.log(cell.ms * (1 + (slowdown(now) - 1) * cell.suffers)) for cell in cells]
         differences.append(seen[:, :1] - seen)
+        workload_ms.append(workload)
         true.append(quiet[:, :1] - quiet)
         now += 30
-    return SimulatedRun(differences, np.concatenate(true).mean(axis=0))
+    return SimulatedRun(differences, workload_ms, true)
 
 
 def drift(generator: np.random.Generator) -> Slowdown:

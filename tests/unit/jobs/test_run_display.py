@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
+import pytest
+
+from ssdbench.jobs import run_display
 from ssdbench.jobs.run_display import Job, RunDisplay
+
+WORKFLOW = Path(__file__).resolve().parents[3] / "workflow"
 
 
 class Terminal(io.StringIO):
@@ -98,3 +104,11 @@ def test_a_note_on_what_a_user_gave_is_said_once(tmp_path: Path) -> None:
         display.start(number, Job("evaluate_detections", {}, (tmp_path / f"{number}.json",), ()))
         display.finish(number)
     assert stream.getvalue().count("note: Boxes look like corners.") == 1
+
+
+@pytest.mark.parametrize("table", ["_SECONDS", "_DOING", "_MILESTONES"])
+def test_what_is_known_of_a_rule_is_of_a_rule_that_there_is(table: str) -> None:
+    texts = [file.read_text() for file in (WORKFLOW / "rules").glob("*.smk")]
+    rules = {name for text in texts for name in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.M)}
+    rules |= {name for text in texts for name in re.findall(r'f"(\w+)-\{table', text)}
+    assert set(getattr(run_display, table)) <= rules

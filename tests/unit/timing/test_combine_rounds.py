@@ -121,13 +121,14 @@ def test_an_undecided_cell_says_how_much_longer_would_decide() -> None:
 def test_what_the_machine_did_stands_beside_the_milliseconds_in_plain_words_and_does_not_make_them_invalid() -> None:
     busy = {
         "load": {"other_cores": 1.5, "steal_cores": 0.2, "throttled_cores": 0.1, "heat_throttles": 2.0},
-        "workload_ms": [4.0] * 5 + [5.4] * 25,
+        "workload_ms": [4.0] * 10 + [5.4] * 20,
     }
     cells = {REFERENCE: timed_cell([[20.0]] * 30, waited=10.0), CELL: timed_cell([[10.0]] * 30, waited=5.0)}
     found = combine_rounds([a_round(k, cells, **busy) for k in (1, 2)], (REFERENCE, CELL), REFERENCE, 0.04)[CELL]
     assert found["timing_valid"]
     assert found["machine"] == [
         "The core ran at 74 % of its best pace for most of the time.",
+        "Speeds are those of 20 of 60 cycles, in which it was at its best.",
         "Other work kept 1.50 cores busy.",
         "The cells waited for a core for 25 % of their turns, which speeds leave out.",
         "The hypervisor took away 0.20 cores.",

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 # Rough seconds of the jobs that take more than a few, until one of the same rule has ended: for the time left only.
-_SECONDS = {"time_table": 40.0, "quantise_model": 40.0, "convert_model": 15.0, "detect_objects": 5.0}
+_SECONDS = {"time_inference": 40.0, "quantise_model": 40.0, "convert_model": 15.0, "detect_objects": 5.0}
 _SECONDS_OF_OTHERS = 2.0
 
 # What a job does, in the words that the line of progress has for it.
@@ -29,12 +29,13 @@ _DOING = {
     "quantise_model": "quantising",
     "batch_model": "converting for batches",
     "detect_objects": "detecting",
-    "detect_shard": "detecting",
     "evaluate_detections": "evaluating",
     "draw_replicates": "drawing the bootstrap",
     "compare_with_reference": "comparing with the reference",
     "diagnose_cell": "diagnosing",
-    "time_table": "timing",
+    "time_inference": "timing",
+    "combine_rounds": "combining the rounds",
+    "collect_run": "collecting the results",
     "build_report": "writing the report",
 }
 # Steps whose end is worth a line of its own.
@@ -60,7 +61,8 @@ class Job:
         words = [self.wildcards[key] for key in ("framework", "precision", "setting") if key in self.wildcards]
         if "round" in self.wildcards:
             words.append(f"round {self.wildcards['round']}")
-        return " ".join([_DOING.get(self.rule, self.rule.replace("_", " ")), *words])
+        kind = self.rule.partition("-")[0]  # a rule that there is several times has more words after it
+        return " ".join([_DOING.get(kind, kind.replace("_", " ")), *words])
 
 
 class RunDisplay:

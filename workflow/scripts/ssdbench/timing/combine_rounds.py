@@ -47,7 +47,7 @@ def combine_rounds(
         raise ValueError("a setting has at least one round")
     whole = [one for one in rounds if one.get("cells")]
     turns = [turns_of(one) for one in whole]
-    timed = [name for name in cells if any(name in one for one in turns)]
+    timed = [name for name in cells if any(name in one.cells for one in turns)]
     stands = reference if reference in timed else next(iter(timed), None)
     is_compared = reference is not None and stands is not None and len(timed) > 1
     found = {stage: speeds(turns, stands, stage) for stage in (*STAGES, END_TO_END)} if is_compared and stands else {}

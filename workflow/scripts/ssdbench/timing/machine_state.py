@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
+from ssdbench.timing.quiet_cycles import quiet_cycles
+
 Record = Mapping[str, Any]
 
 # Below these, a machine counts as quiet: about what a quiet one shows.
 _PACE, _OTHER_CORES, _WAITED, _STEAL, _THROTTLED = 0.95, 0.1, 0.02, 0.02, 0.01
+# Even then a few cycles are disturbed.
+_COUNTED = 0.8
 
 
 def pace(rounds: Sequence[Record]) -> float | None:
@@ -38,6 +44,9 @@ def machine_words(rounds: Sequence[Record]) -> list[str]:
     said = []
     if (share := pace(rounds)) is not None and share < _PACE:
         said.append(f"The core ran at {share:.0%} of its best pace for most of the time.")
+    chosen = np.concatenate([[], *quiet_cycles([np.array(one["workload_ms"]) for one in rounds])])
+    if len(chosen) and chosen.mean() < _COUNTED:
+        said.append(f"Speeds are those of {chosen.sum():.0f} of {len(chosen)} cycles, in which it was at its best.")
     loads = [one["load"] for one in rounds]
     if (other := _mean(loads, "other_cores")) > _OTHER_CORES:
         said.append(f"Other work kept {other:.2f} cores busy.")

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ssdbench.arrays import Float64
+from ssdbench.arrays import Bool, Float64
 from ssdbench.timing.cell_turns import STAGES
+from ssdbench.timing.quiet_cycles import quiet_cycles
 from ssdbench.timing.speeds import Speed, relative_speeds
 
 END_TO_END = "end_to_end"
 
 Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RoundTurns:
+    """What one round says of speeds.
+
+    cells: the turns of each cell that was timed, by name. workload_ms: of the reference workload, one for each cycle.
+    """
+
+    cells: Mapping[str, Record]
+    workload_ms: Sequence[float]
 
 
 def empty_turns() -> dict[str, Any]:
@@ -63,28 +76,34 @@ def log_times(turns: Record, stage: str) -> dict[int, float]:
     return dict(zip(turns["cycle"], logs.tolist(), strict=True))
 
 
-def differences(reference: Record, turns: Record, stage: str) -> Float64:
-    """log(time of the reference) - log(time of the cell) in each cycle of a round in which both took their turn."""
+def differences(reference: Record, turns: Record, stage: str, counts: Bool) -> Float64:
+    """log(time of the reference) - log(time of the cell) in each cycle of a round in which both took their turn.
+
+    counts: [cycles of the round], which of them count.
+    """
     theirs, own = log_times(reference, stage), log_times(turns, stage)
-    return np.array([theirs[cycle] - own[cycle] for cycle in sorted(theirs.keys() & own.keys())])
+    return np.array([theirs[cycle] - own[cycle] for cycle in sorted(theirs.keys() & own.keys()) if counts[cycle]])
 
 
-def speeds(
-    rounds: Sequence[Mapping[str, Record]], reference: str, stage: str, confidence: float = 0.95
-) -> dict[str, Speed]:
+def speeds(rounds: Sequence[RoundTurns], reference: str, stage: str, confidence: float = 0.95) -> dict[str, Speed]:
     """The speed of each cell relative to one of them, of those that shared cycles with it.
 
-    Args:
-        rounds: for each the turns of its cells by name. reference: the name of the cell that is 1.
+    Only cycles count in which the machine was at its best, see `quiet_cycles`. reference: the cell that is 1.
     """
+    rounds = [one for one in rounds if reference in one.cells]
+    chosen = quiet_cycles([np.array(one.workload_ms) for one in rounds])
     shared = [
-        {name: differences(one[reference], turns, stage) for name, turns in one.items() if name != reference}
-        for one in rounds
-        if reference in one
+        {
+            name: differences(one.cells[reference], turns, stage, counts)
+            for name, turns in one.cells.items()
+            if name != reference
+        }
+        for one, counts in zip(rounds, chosen, strict=True)
     ]
     return relative_speeds(shared, confidence)
 
 
-def turns_of(done: Record) -> dict[str, Record]:
-    """The turns of the cells of a round that were timed, by name."""
-    return {name: cell["turns"] for name, cell in done.get("cells", {}).items() if cell["status"] == "ok"}
+def turns_of(done: Record) -> RoundTurns:
+    """What a round's file says of speeds."""
+    cells = {name: cell["turns"] for name, cell in done.get("cells", {}).items() if cell["status"] == "ok"}
+    return RoundTurns(cells, done.get("workload_ms", []))

@@ -52,15 +52,15 @@ def relative_speeds(
 ) -> dict[str, Speed]:
     """The speed of each cell that the cycles of one or more rounds give, with its interval.
 
-    A speed is the mean of the middle half of the differences of all cycles. Its variance has three parts: that of the
-    cycles, by a bootstrap over blocks of them within each round; what fresh processes of the reference add, which moves
-    all cells of a round alike; and what fresh processes of the cells add. The last two come from how far the rounds lie
-    apart, beyond what the cycles explain; the third from all cells together, since few rounds say little of one. The
-    interval is Student's t with the degrees of freedom of Welch and Satterthwaite (Biometrics Bulletin 2, 1946,
-    110-114): if rounds agree, it is that of the cycles; if two rounds differ a lot, it becomes very wide.
+    A speed is the mean of the middle half of the differences of all cycles. Its variance has two parts: that of the
+    cycles, by a bootstrap over blocks of them within each round; and what fresh processes add, by how far the rounds
+    lie apart beyond what the cycles explain, from all cells together, since few rounds say little of one. The interval
+    is Student's t with the degrees of freedom of Welch and Satterthwaite (Biometrics Bulletin 2, 1946, 110-114): if
+    rounds agree, it is that of the cycles; if few rounds of few cells differ a lot, it becomes very wide.
 
     Args:
-        rounds: for each, by cell, the cycles' differences of logarithms [cycles] in the order of time.
+        rounds: for each, by cell, the cycles' differences of logarithms [cycles] in the order of time; a round
+            without any counts as one that was not measured.
         confidence: share of such intervals that hold the true speed.
         seed: of the bootstrap.
 
@@ -75,7 +75,8 @@ def relative_speeds(
     cells = {name: own for name, own in cells.items() if sum(map(len, own)) > 1}
     generator = np.random.default_rng(seed)
     drawn = {name: [_drawn(cycles, generator) for cycles in own] for name, own in cells.items()}
-    of_processes = _processes([(own, drawn[name]) for name, own in cells.items()], len(rounds))
+    measured = sum(any(len(cycles) for cycles in one.values()) for one in rounds)
+    of_processes = _processes([(own, drawn[name]) for name, own in cells.items()], measured)
     return {name: _speed(own, drawn[name], of_processes, confidence) for name, own in cells.items()}
 
 
@@ -140,24 +141,22 @@ def _drawn(differences: Float64, generator: np.random.Generator) -> Float64:
 
 
 def _processes(cells: Sequence[tuple[Sequence[Float64], Sequence[Float64]]], rounds: int) -> list[_Part]:
-    """What fresh processes add to the variance of a difference in one round: those of the reference, those of a cell.
+    """What the fresh processes of a round, the reference's and the cell's, add to the variance of a difference.
 
-    From the cells that all rounds timed. Of the noise of the cycles one half is the reference's, which all share.
+    From the cells that all rounds timed: how far the rounds lie apart, beyond what moves all cells alike and beyond
+    the noise of the cycles, of which one half is the reference's. The reference is taken for a cell like the others,
+    since it alone has only as many values as there are rounds.
     """
     complete = [(own, drawn) for own, drawn in cells if len(own) == rounds]
     if rounds < 2 or not complete:
         return []
-    means = np.array([[_middle_mean(cycles) for cycles in own] for own, _ in complete])
+    differences = [[_middle_mean(cycles) for cycles in own] for own, _ in complete]
+    means = np.array([[0.0] * rounds, *differences])
     noise = float(np.mean([np.var(_middle_mean(draws), ddof=1) for _, drawn in complete for draws in drawn]))
-    count = len(complete)
-    moved = means.mean(axis=0)
-    common = float(np.var(moved, ddof=1)) - noise / 2 * (1 + 1 / count)
-    parts = [_Part(max(0.0, common), rounds - 1)]
-    if count > 1:
-        rest = means - means.mean(axis=1, keepdims=True) - (moved - moved.mean())
-        freedom = (rounds - 1) * (count - 1)
-        parts.append(_Part(max(0.0, float(np.sum(rest**2)) / freedom - noise / 2), freedom))
-    return parts
+    rest = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    freedom = (rounds - 1) * len(complete)
+    of_a_process = max(0.0, float(np.sum(rest**2)) / freedom - noise / 2)
+    return [_Part(2 * of_a_process, freedom)]
 
 
 def _freedom(parts: Sequence[_Part]) -> float:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from statistics import median
 from typing import Any
 
 from ssdbench.errors import UserError
@@ -22,7 +23,7 @@ from ssdbench.machine.counters import load_between, read_counters
 from ssdbench.timing.cell_turns import STAGES, CellWork, serve
 from ssdbench.timing.percentiles import QUERIES_NEEDED
 from ssdbench.timing.reference_workload import serve_workload
-from ssdbench.timing.round_file import Record, add_turn, empty_turns, speeds
+from ssdbench.timing.round_file import Record, RoundTurns, add_turn, empty_turns, speeds
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ _FEWEST_CYCLES = 8
 # At least two rounds run, so together they carry the p90 of the slowest cell.
 _LEAST_QUERIES = QUERIES_NEEDED["p90"] // 2
 _CYCLES_BETWEEN_LOOKS = 6
+# The reference workload runs before every fourth turn, so that a short disturbance does not speak for a whole cycle.
+_TURNS_BETWEEN_WORKLOADS = 4
 # Of the memory there is, sessions may fill this share: a network needs some more while it runs.
 _MEMORY_SHARE = 0.9
 # Of the seconds of the job, one answer may take this share, so that a cell that hangs leaves time for the others.
@@ -93,7 +96,7 @@ class _Round:
 def time_table(
     cells: Mapping[str, CellWork],
     streams: int,
-    earlier: Sequence[Mapping[str, Record]],
+    earlier: Sequence[RoundTurns],
     plan: RoundPlan,
 ) -> dict[str, Any]:
     """Let the cells of a table take turns until their speeds are known well enough, or the time is over.
@@ -101,11 +104,12 @@ def time_table(
     Args:
         cells: what each does in its process, by name; the first is the reference.
         streams: of each cell.
-        earlier: the turns of earlier rounds, by cell: they count when it is asked whether the speeds are known.
+        earlier: the turns of earlier rounds: they count when it is asked whether the speeds are known.
         plan: how long, and within which limits.
 
     Returns:
-        {started, cores, cycles, seconds, groups, is_enough, workload_ms: [one a cycle], load, cells: {name: {status,
+        {started, cores, cycles, seconds, groups, is_enough, workload_ms: [the median of a
+        cycle's runs of the reference workload, for each cycle], load, cells: {name: {status,
         reason, and of one that was timed import_ms, load_ms, first_call_ms, warmup_queries, peak_rss_mb, runtime,
         facts and turns}}}. A cell that fails says why, and the others go on. If memory does not hold all sessions,
         cells are timed in groups, each with the reference.
@@ -208,7 +212,7 @@ def _take_turns(
     members: list[_Member],
     workload: LimitedChild,
     found: _Round,
-    earlier: Sequence[Mapping[str, Record]],
+    earlier: Sequence[RoundTurns],
     plan: RoundPlan,
     shuffle: random.Random,
 ) -> None:
@@ -219,12 +223,11 @@ def _take_turns(
     found.groups += 1
     is_enough = False
     while members:
-        cycle = found.cycles
-        for member in shuffle.sample([*members, None], len(members) + 1):
-            if member is None:
+        cycle, workload_ms = found.cycles, []
+        for place, member in enumerate(shuffle.sample(members, len(members))):
+            if place % _TURNS_BETWEEN_WORKLOADS == 0:
                 workload.send("turn")
-                found.workload_ms.append(workload.receive())
-                continue
+                workload_ms.append(workload.receive())
             try:
                 member.child.send(member.queries_of_turn)
                 add_turn(member.turns, cycle, member.child.receive(_TURN_SHARE * plan.limits.seconds))
@@ -234,10 +237,11 @@ def _take_turns(
                 _fail(member, error, plan, found)
                 members.remove(member)
         found.cycles += 1
+        found.workload_ms.append(median(workload_ms))
         progress.advance()
         done, elapsed = found.cycles - first, time.perf_counter() - begin
         if done % _CYCLES_BETWEEN_LOOKS == 0 and done >= _LEAST_CYCLES:
-            is_enough = _knows_enough(members, earlier, plan.width)
+            is_enough = _knows_enough(members, found.workload_ms, earlier, plan.width)
         if is_enough or (elapsed >= limit and done >= _FEWEST_CYCLES):
             break
     progress.close()
@@ -252,20 +256,18 @@ def _take_turns(
     )
 
 
-def _knows_enough(members: Sequence[_Member], earlier: Sequence[Mapping[str, Record]], width: float) -> bool:
+def _knows_enough(
+    members: Sequence[_Member], workload_ms: Sequence[float], earlier: Sequence[RoundTurns], width: float
+) -> bool:
     """Whether all speeds of a group are known; those of a cell alone never are, so it takes its whole time."""
     if len(members) < 2 or any(sum(member.turns["queries"]) < _LEAST_QUERIES for member in members):
         return False
-    own = {member.name: member.turns for member in members}
-    return are_known([*({n: t for n, t in one.items() if n in own} for one in earlier), own], list(own), width)
+    own = RoundTurns({member.name: member.turns for member in members}, workload_ms)
+    return are_known([*earlier, own], list(own.cells), width)
 
 
-def are_known(rounds: Sequence[Mapping[str, Record]], names: Sequence[str], width: float) -> bool:
-    """Whether the speeds of these cells, relative to the first, have intervals that are narrow enough.
-
-    Args:
-        rounds: for each the turns of its cells by name.
-    """
+def are_known(rounds: Sequence[RoundTurns], names: Sequence[str], width: float) -> bool:
+    """Whether the speeds of these cells, relative to the first, have intervals that are narrow enough."""
     found = speeds(rounds, names[0], _DECISIVE)
     return len(names) > 1 and all(name in found and found[name].width <= width for name in names[1:])
 
