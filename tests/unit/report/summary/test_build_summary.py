@@ -138,12 +138,13 @@ def test_the_best_cell_is_the_fastest_that_keeps_the_share_of_ap_and_stands_in_a
     (group,) = build_summary(runs, make_context(share=0.99))["groups"]
     assert group["best"] == "local/ssdlite_mobilenet_v2/heads/onnxruntime/fp32"
     assert group["best_sentence"] == (
-        "Take ONNX Runtime fp32: 2.00 times as fast as TensorFlow fp32 (95\N{NO-BREAK SPACE}% interval 1.96 to 2.04), "
+        "ONNX Runtime fp32 was the fastest of the cells that keep 99.0\N{NO-BREAK SPACE}% of the reference's AP here: "
+        "2.00 times as fast as TensorFlow fp32 (95\N{NO-BREAK SPACE}% interval 1.96 to 2.04), "
         "with an AP of 0.302, 100.0\N{NO-BREAK SPACE}% of the reference's."
     )
     (alone,) = build_summary([make_run(), lossy], make_context(share=0.99))["groups"]
     assert alone["best_sentence"] == (
-        "Take TensorFlow fp32: no other cell that keeps 99.0\N{NO-BREAK SPACE}% of its AP was faster."
+        "TensorFlow fp32: no other cell that keeps 99.0\N{NO-BREAK SPACE}% of its AP was faster."
     )
     lossy["timing"]["timing_valid"] = False
     (loose,) = build_summary([make_run(), lossy], make_context(share=0.8))["groups"]

@@ -167,6 +167,11 @@ def test_the_fastest_cell_is_named_with_its_verdict_and_with_the_fastest_that_is
     assert "Fastest kept" not in {fact["label"] for fact in kept}
 
 
+def test_which_cell_to_take_is_said_where_verdicts_carry_it() -> None:
+    (group,) = build_summary(matrix(), make_context())["groups"]
+    assert group["best_sentence"].startswith("Take TFLite fp32: ")
+
+
 def test_words_of_a_verdict_are_escaped() -> None:
     run = judged(KEPT, "tflite", "fp32")
     run["comparison"]["verdict"]["words"] = "<script>alert(1)</script>"

@@ -24,6 +24,8 @@ def group_notes(rows: Sequence[Row], details: Mapping[str, Any]) -> list[dict[st
         expected = details[row["id"]]["expected"]
         if expected:
             notes.append(_note(_expected(row, expected), "the AP that was expected", is_trouble=expected["is_outside"]))
+        if row["speed_verdict"] == "undecided":
+            notes.append(_note(_more(row), "how long would decide a speed"))
         if row["looks_like"]:
             notes.append(_note(f"{cell_name(row)}: {row['looks_like']}", "what losses look like"))
     return sorted(notes, key=lambda note: not note["is_trouble"])
@@ -33,7 +35,7 @@ def doubts(row: Row, detail: Mapping[str, Any]) -> list[str]:
     """What the status of a row adds to itself, in a few words; the notes say more."""
     expected = detail["expected"]
     return [
-        *([_more(row)] if row["speed_verdict"] == "undecided" else []),
+        *(["speed undecided"] if row["speed_verdict"] == "undecided" else []),
         *(["timing not valid"] if row["timing_valid"] is False and row["latency_p50_ms"] is not None else []),
         *(["AP not as expected"] if expected and expected["is_outside"] else []),
         *(["marked, see note"] if row["marks"] else []),
@@ -50,7 +52,7 @@ def _more(row: Row) -> str:
     """About how much longer a timing would decide whether a cell is faster or slower."""
     minutes = (row["speed_more_s"] or 0) / 60
     about = f"{minutes:.0f} min" if minutes >= 1.5 else f"{row['speed_more_s'] or 0:.0f} s"
-    return f"speed undecided: about {about} more of turns would decide"
+    return f"{cell_name(row)}: about {about} more of turns would decide whether it is faster or slower."
 
 
 def agreement_sentence(rows: Sequence[Row]) -> str:

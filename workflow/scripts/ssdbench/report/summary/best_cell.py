@@ -23,16 +23,21 @@ def best_cell(rows: Sequence[Row], least: float) -> Row | None:
     return max(timed, key=lambda row: row["speed"], default=None)
 
 
-def best_sentence(best: Row | None, reference: Row | None, least: float) -> str:
-    """The best cell in a sentence, with the interval of its speed; empty if there is none."""
+def best_sentence(best: Row | None, reference: Row | None, least: float, has_verdicts: bool) -> str:
+    """The best cell in a sentence, with the interval of its speed; empty if there is none.
+
+    It says which cell to take only where verdicts carry that; else it says what was measured.
+    """
     if best is None:
         return ""
     base = cell_name(reference) if reference is not None else best["speed_reference"]
     is_scored = best["AP"] is not None
     if best["speed_verdict"] == "reference":
         kept = f" that keeps {share(least)} of its AP" if is_scored else ""
-        return f"Take {cell_name(best)}: no other cell{kept} was faster."
-    words = f"Take {cell_name(best)}: {times(best['speed'])} as fast as {base} ({speed_interval(best)})"
+        return f"{'Take ' if has_verdicts else ''}{cell_name(best)}: no other cell{kept} was faster."
+    kept = f" of the cells that keep {share(least)} of the reference's AP here" if is_scored else ""
+    start = f"Take {cell_name(best)}" if has_verdicts else f"{cell_name(best)} was the fastest{kept}"
+    words = f"{start}: {times(best['speed'])} as fast as {base} ({speed_interval(best)})"
     if best["AP_share"] is not None:
         return f"{words}, with an AP of {accuracy(best['AP'])}, {share(best['AP_share'])} of the reference's."
     return f"{words}."

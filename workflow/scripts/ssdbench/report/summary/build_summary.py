@@ -187,7 +187,9 @@ def _groups(
                 "reference_reason": reason,
                 "cells": [row["id"] for row in group_rows],
                 "best": best["id"] if best else None,
-                "best_sentence": best_sentence(best, reference, context.get("share", 0.99)),
+                "best_sentence": best_sentence(
+                    best, reference, context.get("share", 0.99), any(row["verdict"] for row in group_rows)
+                ),
                 "findings": findings(group_rows, reference),
                 "verdict": verdict_sentence([part for row in group_rows if (part := details[row["id"]]["comparison"])]),
             }
