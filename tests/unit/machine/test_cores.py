@@ -41,3 +41,9 @@ def test_whole_cores_from_the_last_on_are_taken_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert choose_cores(count, machine(tmp_path, siblings, monkeypatch)) == expected
+
+
+def test_cores_that_are_taken_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = machine(tmp_path, {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}, monkeypatch)
+    assert choose_cores(1, root, leave=(3,)) == (1,)
+    assert choose_cores(1, root, leave=(0, 1, 2, 3)) == ()

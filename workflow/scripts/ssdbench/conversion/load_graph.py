@@ -9,6 +9,7 @@ from ssdbench.catalog.registry import ModelRow
 from ssdbench.conversion.graphdef import subgraph
 from ssdbench.conversion.tfjs import read_tfjs
 from ssdbench.errors import UserError
+from ssdbench.runtimes import prepare_tensorflow
 from ssdbench.runtimes.graph_safety import require_computation_only
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def load_graph(row: ModelRow, source: Path) -> GraphDef:
         UserError: the file is missing, too large, damaged or not a graph, or does more than compute, or the format
             has no GraphDef.
     """
+    prepare_tensorflow()
     if row.format == "saved_model":
         return read_saved_model(source)
     readers = {"tfjs": read_tfjs, "frozen_graph": _read_frozen_graph}

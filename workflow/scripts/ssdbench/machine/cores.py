@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 from ssdbench.machine.linux_files import ROOT, text_of
 
 
-def choose_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
+def choose_cores(count: int, root: Path = ROOT, leave: Collection[int] = ()) -> tuple[int, ...]:
     """`count` of the cores that this process may use, ascending; empty if there are not that many, or none can be told.
 
     The last ones, since interrupts and new processes land on the first more often; and no two halves of one core
-    while there are whole ones. root: where sys is looked for.
+    while there are whole ones. root: where sys is looked for. leave: cores that are not to be chosen.
     """
     if not hasattr(os, "sched_getaffinity"):
         return ()
-    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+    allowed = sorted(os.sched_getaffinity(0) - set(leave), reverse=True)
     if len(allowed) < count:
         return ()
     siblings = {core: _siblings(core, root) for core in allowed}

@@ -56,12 +56,14 @@ class CellWork:
 
     prepare: called there; it imports the framework, checks the file, and returns what loads it. images: real ones,
     encoded and in memory; each stream begins at another one. batch: images in a query. cores: to run on, see `pin`.
+    loading_cores: to load on, while the cell before it warms up.
     """
 
     prepare: Callable[[], Callable[[], OpenCell]]
     images: Images
     batch: int
     cores: tuple[int, ...]
+    loading_cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,21 @@ class Turn:
 
 
 def serve(work: CellWork, talk: Talk) -> None:
-    """The life of a cell's process: answers `load`, `warm up`, a number of queries for a turn, and `end`.
+    """The life of a cell's process: it loads its model, then answers `warm up`, a number of queries for a turn, `end`.
 
-    Says first how long the import took. Answers: {import_ms}; {load_ms, first_call_ms}; {query_ms (with a core),
-    warmup_queries, runtime}; turns as dictionaries; {peak_rss_mb, runtime}.
+    Says first {import_ms, load_ms, first_call_ms}. Answers: {query_ms (with a core), warmup_queries, runtime}; turns
+    as dictionaries; {peak_rss_mb, runtime}.
     """
     start = time.perf_counter_ns()
     load = work.prepare()
-    talk.send({"import_ms": _ms(time.perf_counter_ns() - start)})
-    assert talk.receive() == "load"
-    pin(work.cores)
+    import_ms = _ms(time.perf_counter_ns() - start)
+    pin(work.loading_cores)
     start = time.perf_counter_ns()
     cell = load()
     load_ms = _ms(time.perf_counter_ns() - start)
     turns = CellTurns(cell, work)
-    talk.send({"load_ms": load_ms, "first_call_ms": turns.first_call()})
+    talk.send({"import_ms": import_ms, "load_ms": load_ms, "first_call_ms": turns.first_call()})
+    pin(work.cores)
     with ThreadPoolExecutor(len(cell.sessions), thread_name_prefix="stream") as pool:
         while (request := talk.receive()) != "end":
             talk.send(turns.warm_up(pool) if request == "warm up" else asdict(turns.take(pool, request)))

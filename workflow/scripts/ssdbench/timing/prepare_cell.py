@@ -15,6 +15,7 @@ from ssdbench.coco.image_list import ImageRecord
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.images.pixels import resize_image
 from ssdbench.inference.detect import fed_size, head_decoding
+from ssdbench.machine.cores import choose_cores
 from ssdbench.machine.host import cpu_flags, int8_saturates, limit_pools
 from ssdbench.runtimes import import_framework, open_session
 from ssdbench.timing.cell_turns import CellWork, Images, OpenCell
@@ -31,7 +32,10 @@ def cell_work(
     cores: tuple[int, ...],
     categories: Sequence[Category] = (),
 ) -> CellWork:
-    """What the process of one cell does at a setting; see `CellWork`. Nothing is read or imported yet."""
+    """What the process of one cell does at a setting; see `CellWork`. Nothing is read or imported yet.
+
+    Models are loaded on as many other cores as they run on, if there are any.
+    """
 
     def prepare() -> Callable[[], OpenCell]:
         limit_pools(setting.threads)
@@ -54,4 +58,4 @@ def cell_work(
 
         return load
 
-    return CellWork(prepare, images, setting.batch, cores)
+    return CellWork(prepare, images, setting.batch, cores, choose_cores(len(cores), leave=cores) or cores)

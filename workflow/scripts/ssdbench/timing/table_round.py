@@ -157,7 +157,7 @@ def _load(
     found: _Round,
     stack: ExitStack,
 ) -> list[_Member]:
-    """Load cells one after another, as many as memory holds; while one is loaded the next imports its framework."""
+    """Load cells one after another, as many as memory holds; while one warms up the next is loaded on other cores."""
     members: list[_Member] = []
     ready: dict[str, _Member] = {}
     for place, name in enumerate(names):
@@ -193,9 +193,8 @@ def _load(
 def _open(member: _Member, plan: RoundPlan) -> None:
     seconds = _LOAD_SHARE * plan.limits.seconds
     member.said |= member.child.receive(seconds)
-    for request in ("load", "warm up"):
-        member.child.send(request)
-        member.said |= member.child.receive(seconds)
+    member.child.send("warm up")
+    member.said |= member.child.receive(seconds)
     member.query_ms = max(member.said.pop("query_ms"), 0.01)
 
 
