@@ -24,6 +24,9 @@ snakemake: Any  # given by the rule
 IMAGES = 64
 # Whatever `nms` says, so that another value of it does not time all cells again: what it costs hardly depends on it.
 NMS = {"score": 1e-8, "iou": 0.6, "max": 100}
+# After two rounds another one runs only if an interval is wider than this many times interval_width: loading all cells
+# anew costs more than what is left to gain.
+ENOUGH_AFTER_TWO = 1.5
 SETTING = Setting.of(snakemake.wildcards.setting) or Setting()
 LIMITS = steps.job_limits(snakemake.resources)
 CARDS = {
@@ -44,7 +47,7 @@ def timed() -> steps.Record:
     names = [name for name in CARDS if name not in NOT_MADE]
     earlier = [read_record(Path(file)) for file in snakemake.input.earlier]
     width = snakemake.params.interval_width
-    if len(earlier) > 1 and are_known([turns_of(one) for one in earlier], names, width):
+    if len(earlier) > 1 and are_known([turns_of(one) for one in earlier], names, ENOUGH_AFTER_TWO * width):
         return {"is_needed": False, "cells": {}}
     limit_pools(SETTING.threads)
     images = read_image_list(Path(snakemake.input.images))

@@ -18,13 +18,13 @@ def choose_cores(count: int, root: Path = ROOT, leave: Collection[int] = ()) -> 
     """
     if not hasattr(os, "sched_getaffinity"):
         return ()
-    allowed = sorted(os.sched_getaffinity(0) - set(leave), reverse=True)
-    if len(allowed) < count:
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+    if len(set(allowed) - set(leave)) < count:
         return ()
     siblings = {core: _siblings(core, root) for core in allowed}
     whole = [core for core in allowed if core == max(set(allowed) & siblings[core])]
     halves = [core for core in allowed if core not in whole]
-    return tuple(sorted([*whole, *halves][:count]))
+    return tuple(sorted([core for core in [*whole, *halves] if core not in leave][:count]))
 
 
 def pin(cores: tuple[int, ...]) -> None:
