@@ -59,7 +59,11 @@ def describe_comparison(comparison: Comparison, a: str, b: str) -> str:
         lines += [f"- {note}" for note in _notes(pairs)]
     for side, cells in (("A", comparison.only_a), ("B", comparison.only_b)):
         lines += [f"- in {side} only: {cell_name(cell)} ({_place(cell)})" for cell in cells]
-    lines += ["", "Speeds are relative to the reference of each run, so that what slowed a machine cancels."]
+    lines += [
+        "",
+        "Speeds are relative to the reference of each run, so that most of what slowed a machine cancels. A cell that "
+        "other work slows more than the reference still moves.",
+    ]
     differences = [(title, fact) for title, facts in comparison.differences.items() for fact in facts]
     lines += ["", "Nothing else that was recorded differs."] if not differences else ["", "What else differs:"]
     if differences:

@@ -284,6 +284,7 @@ def _recorded(cell: Measured) -> dict[str, dict[str, str]]:
         "Packages that converted": _facts(card.get("versions")),
         "Packages that scored": _facts({"ssdbench": provenance.get("ssdbench")}, provenance.get("versions")),
         "Machine that timed": _facts(timing.get("host")),
+        "Machine while it timed": _facts({"state": " ".join(timing.get("machine") or ["quiet"])} if timing else {}),
         "Machine that detected": _facts(detect.get("host")),
         "Runtime": _facts(timing.get("runtime")),
         "Setting": _facts(setting),
