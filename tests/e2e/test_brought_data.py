@@ -37,8 +37,6 @@ from support.coco_variants import (
     unknown_category,
 )
 from support.project import Project
-from support.server import FileServer
-from support.shared_run import copy_of
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +60,7 @@ def eight(coco_sample: CocoSample) -> Document:
 
 
 @pytest.fixture
-def by_hand(
-    default_run: Project, coco_sample: CocoSample, tmp_path: Path
-) -> Callable[..., tuple[float, str]]:
+def by_hand(coco_sample: CocoSample, default_run: Project, tmp_path: Path) -> Callable[..., tuple[float, str]]:
     """Runs run.py on eight images: AP, and all that it says."""
 
     def run_by_hand(annotations: Document | bytes, *flags: str, images: Path | None = None) -> tuple[float, str]:
@@ -121,7 +117,7 @@ def test_boxes_that_cannot_be_right_are_noted(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (unknown_category, "999"),
+        (unknown_category, r"annotations\[100\]\.category_id is 999, but there is no such category"),
         (three_missing, r"3 of 8 images are missing in .*: gone1\.jpg, gone3\.jpg, gone5\.jpg"),
     ],
     ids=["unknown category", "missing"],
@@ -158,7 +154,10 @@ def test_pictures_upside_down_ask_for_what_their_boxes_mean(
         by_hand(eight, images=tmp_path)
     displayed, _ = by_hand(eight, "--orientation", "displayed", images=tmp_path)
     assert displayed == by_hand(changed(eight, pngs), images=upright)[0]
-    assert displayed == pytest.approx(AP, abs=0.02)  # stored once more, with loss
+    # .2912, for JPEG's loss and not for the turn: stored upright once more, on the grid of the original's blocks, the
+    # same pictures have .2800, and in other qualities and samplings .276 to .289 either way. Without loss they have
+    # AP itself, as the test before shows.
+    assert displayed == pytest.approx(AP, abs=0.02)
     assert by_hand(eight, "--orientation", "stored", images=tmp_path)[0] < 0.05
 
 
