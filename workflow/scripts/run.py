@@ -11,6 +11,7 @@ it does not tell is asked for.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -136,20 +137,20 @@ def open_file(
     with native_output_to(options.log):
         session = open_session(framework, options.model_path, options.threads, fed, options.precision)
         size = options.input_size or session.input_size or ANY_SIZE
+
+        def pixels() -> list[UInt8]:
+            return looked_at(folder, records, size, options)
+
         if card and not (stated.form.stated() or stated.normalisation or stated.box_coder):
             card, lines = changed(card, stated), card_lines(card)
-            decoding, table = head_decoding(card, asdict(NMS), categories), table_of_card(card, categories)
-            return Opened(session, size, decoding, table, lines)
-        check_precision(options, framework)
-        pixels = looked_at(folder, records, size, options)
-        look = look_at(session, stated, pixels)
-        look.require(options.model_path, lambda key: f"--{key}")
-        card = told(session, look, stated, size)
+        else:
+            check_precision(options, framework)
+            look = look_at(session, stated, pixels())
+            look.require(options.model_path, lambda key: f"--{key}")
+            card, lines = told(session, look, stated, size), look.lines()
         decoding, table = head_decoding(card, asdict(NMS), categories), table_of_card(card, categories)
-        compared = check_against_litert(session, decoding, pixels) if framework == "openvino" else None
-    lines = look.lines()
-    if compared:
-        lines += describe_findings({"difference of scores from LiteRT's": compared})
+        if framework == "openvino" and (compared := check_against_litert(session, decoding, pixels)):
+            lines += describe_findings({"difference of scores from LiteRT's": compared})
     return Opened(session, size, decoding, table, lines)
 
 
@@ -267,7 +268,8 @@ def loop(opened: Opened, records: list[ImageRecord], options: argparse.Namespace
     network_ms: list[float] = []
     progress = Progress("running", options.num_runs, "calls")
     first, pixels = next(batches)
-    session.run(pixels)  # warm-up; its images come first in the measured calls
+    with native_output_to(options.log):
+        session.run(pixels)  # warm-up; its images come first in the measured calls
     start = time.perf_counter()
     while True:
         before = time.perf_counter_ns()
@@ -328,6 +330,8 @@ def main(arguments: Sequence[str]) -> int:
 
     def work() -> None:
         options = parse_arguments(arguments, os.environ)
+        if options.log is not None:
+            logging.basicConfig(filename=options.log, level=logging.INFO, format="%(message)s")
         print(inspect(options) if options.inspect else run(options))
 
     return exit_code(work)

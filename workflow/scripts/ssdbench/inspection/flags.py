@@ -138,9 +138,9 @@ def class_item(text: str) -> int | str | None:
     """A number, a range such as `1-11`, or null."""
     if text == "null":
         return None
-    first, _, last = text.partition("-")
-    int(first), int(last or first)
-    return text if last else int(first)
+    first, is_range, last = text.partition("-")
+    int(first), int(last if is_range else first)
+    return text if is_range else int(first)
 
 
 def stated_labels(options: argparse.Namespace) -> tuple[str | None, ...]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
 
 from ssdbench.catalog.statement import FORM_VALUES
 from ssdbench.inspection.look import Look, Stated
@@ -18,12 +22,12 @@ def registry_row(
     is_cut = path.suffix not in suffixes
     formats = {**suffixes, ".pb": "frozen_graph"}
     height, width = session.input_size or (300, 300)
-    name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in path.stem) or "model"
+    name = re.sub("[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-") or "model"
     lines = [
         "models:",
-        f"  {name}:",
-        f"    title: {path.stem}",
-        f"    source: {{kind: local, path: {path.resolve()}}}",
+        f"  {_text(name)}:",
+        f"    title: {_text(path.stem)}",
+        f"    source: {{kind: local, path: {_text(path.resolve())}}}",
         f"    format: {formats.get(path.suffix, 'saved_model')}",
         *([] if is_cut else [f"    given: [{session.graph_kind}, {precision}]"]),
         f"    input_size: {height if height == width else f'[{height}, {width}]'}",
@@ -46,7 +50,8 @@ def registry_row(
     lines += [f"    {key}: {value}" for key, value in stated.form.stated().items()]
     if stated.box_coder:
         lines.append(f"    box_coder: {_listed(stated.box_coder)}")
-    lines += [f"    {key}: {file.resolve()}" for key, file in files.items()]
+    lines += [f"    {key}: {_text(file.resolve())}" for key, file in files.items()]
+    lines += [f"    {key}: {json.dumps(items)}" for key in ("class_ids", "labels") if (items := getattr(stated, key))]
     for missing in look.missing:
         if missing.key == "mean":
             lines += ["    mean: FILL IN   # in pixel units, one or three numbers", "    std: FILL IN"]
@@ -55,6 +60,16 @@ def registry_row(
         else:
             lines.append(f"    {missing.key}: FILL IN   # a .json or .npy file of [A, 4] ymin, xmin, ymax, xmax")
     return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    """Text as YAML takes it within braces: in quotes if it would be read as something else without."""
+    text = str(value)
+    try:
+        is_plain = yaml.safe_load(f"[{text}]") == [text]
+    except yaml.YAMLError:
+        is_plain = False
+    return text if is_plain else json.dumps(text)
 
 
 def _listed(values: tuple[float, ...]) -> str:

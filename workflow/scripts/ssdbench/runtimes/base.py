@@ -113,7 +113,8 @@ class Session(ABC):
         """`infer` with its input and output checked.
 
         Raises:
-            UserError: the file takes another batch or size, or it returned numbers that are not finite.
+            UserError: the file takes another batch or size, the framework fails in it, or it returned numbers that are
+                not finite.
         """
         n, height, width = pixels.shape[:3]
         size, batch = self.form.size, self.form.batch
@@ -123,7 +124,12 @@ class Session(ABC):
                 f"{f'{size[0]}x{size[1]}' if size else 'any'} pixels (height x width), but was given {n} of "
                 f"{height}x{width}. Use another batch or input size."
             )
-        output = self.infer(pixels)
+        try:
+            output = self.infer(pixels)
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # the frameworks' exceptions share no base class
+            raise _failed(self.path, error) from error
         arrays = (output.encodings, output.scores) if isinstance(output, Heads) else (output.boxes, output.scores)
         bad = sum(map(_not_finite, arrays))
         if bad:
@@ -187,7 +193,20 @@ def unloadable(path: Path, framework: str, error: Exception) -> UserError:
     All of its words go to the log.
     """
     _LOG.info("%s refuses %s: %s", framework, path, error)
-    words = (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(". ")
     return UserError(
-        f"{path} cannot be loaded by {framework}: {words}. Check that it is a whole {framework} model file."
+        f"{path} cannot be loaded by {framework}: {_first_line(error)}. "
+        f"Check that it is a whole {framework} model file."
     )
+
+
+def _failed(path: Path, error: Exception) -> UserError:
+    """The error for a file that loads and whose call fails; all of the framework's words go to the log."""
+    _LOG.info("A call of %s failed.", path, exc_info=error)
+    return UserError(
+        f"{path} was loaded, but running it on an image failed: {_first_line(error)}. Export it again, or run it in "
+        "another framework."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(". ")

@@ -87,7 +87,12 @@ def input_form(
         if dtype in ("uint8", "int8", "float32", "float16") and len(dims) == 4:
             channels_first = dims[1] == 3 and dims[3] != 3
             height, width, channels = dims[2:] + dims[1:2] if channels_first else dims[1:]
-            if channels in (3, None) and not (dtype == "int8" and not (quantisation and quantisation[0] > 0)):
+            if dtype == "int8" and not (quantisation and quantisation[0] > 0):
+                raise UserError(
+                    f"The input {name} of {path} is int8, and nothing tells this framework its scale and zero point. "
+                    "Give a file that takes uint8 pixels or floats; a .tflite file runs with -f tflite."
+                )
+            if channels in (3, None):
                 fed = _fed(path, dtype, normalisation, quantisation, metadata)
                 size = None if height is None or width is None else (height, width)
                 blue_first = (normalisation or fed.normalisation).channel_order == "bgr"

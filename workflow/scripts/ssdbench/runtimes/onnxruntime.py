@@ -23,7 +23,7 @@ _PROVIDERS = {
     "xnnpack": ["XnnpackExecutionProvider", _CPU],
     "cuda": ["CUDAExecutionProvider", _CPU],
 }
-_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(int8)": "int8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 class _OnnxSession(Session):

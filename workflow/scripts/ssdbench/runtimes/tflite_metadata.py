@@ -6,6 +6,8 @@ reader is in a package without wheels for this Python.
 
 from __future__ import annotations
 
+import struct
+from contextlib import suppress
 from pathlib import Path
 
 import flatbuffers
@@ -22,7 +24,10 @@ _NORMALISATION = 1  # of the union ProcessUnitOptions
 
 
 def stated_normalisation(path: Path) -> Normalisation | None:
-    """The mean and deviation, in pixel units, that a .tflite file's metadata state of its input; None without any."""
+    """The mean and deviation, in pixel units, that a .tflite file's metadata state of its input.
+
+    None without any. Metadata that cannot be read state nothing, so that their numbers are asked for.
+    """
     data = path.read_bytes()
     if _NAME not in data:
         return None
@@ -30,7 +35,8 @@ def stated_normalisation(path: Path) -> Normalisation | None:
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)
         if entry.Name() == _NAME:
-            return _of_metadata(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()))
+            with suppress(struct.error, TypeError, ValueError, IndexError):  # what flatbuffers raises in damaged data
+                return _of_metadata(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()))
     return None
 
 
