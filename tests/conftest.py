@@ -77,6 +77,20 @@ def coco_calibration(coco_sample: CocoSample) -> Path:
 
 
 @pytest.fixture(scope="session")
+def other_models() -> Path:
+    """A folder of model files that other people made, if it is on this machine."""
+    folder = Path(os.environ.get("SSDBENCH_OTHER_MODELS") or ROOT.parent / "shared" / "models").resolve()
+    if not (folder / "exporters.tar.xz").is_file():
+        leave_out(
+            "no model files of other makers on this machine",
+            "set SSDBENCH_OTHER_MODELS to a folder with exporters.tar.xz and the files that tests/e2e/"
+            "test_other_makers.py names",
+            even_in_ci="SSDBENCH_OTHER_MODELS" not in os.environ,
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real browser without a display."""
     chromium = shutil.which("chromium")

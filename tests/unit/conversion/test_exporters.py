@@ -28,11 +28,9 @@ from ssdbench.images.pixels import load_images
 from ssdbench.inference.accuracy_pass import Pass, run_pass
 from ssdbench.inference.detect import head_decoding
 from ssdbench.inspection.take import take_file
-from support.left_out import leave_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.full]
 
-FILES = ROOT.parent / "shared" / "models" / "exporters.tar.xz"
 TF1, TF2 = "ssdlite_mobilenet_v2_coco_2018_05_09", "ssd_mobilenet_v2_320x320_coco17_tpu-8"
 EXPORTERS = {
     "TF1 of 2019": ("tf1_2019_ssdlite_frozen_inference_graph.pb", TF1),
@@ -58,15 +56,9 @@ AP = 0.3016
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not FILES.is_file():
-        leave_out(
-            "no files of TensorFlow's exporters on this machine",
-            f"put {FILES.name} into {FILES.parent}",
-            even_in_ci=True,
-        )
+def exported(other_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exporters")
-    with tarfile.open(FILES) as archive:
+    with tarfile.open(other_models / "exporters.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "exporters"
 

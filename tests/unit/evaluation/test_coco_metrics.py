@@ -95,6 +95,27 @@ def test_detections_of_unknown_categories_are_noted(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("kept", "is_noted"), [(10, True), (99, True), (100, False), (2, False)])
+def test_a_model_that_keeps_fewer_detections_than_count_is_noted(kept: int, is_noted: bool, tmp_path: Path) -> None:
+    ids = list(range(1, 11))
+    document = {
+        "images": [{"id": number, "file_name": f"{number}.jpg", "width": 100, "height": 100} for number in ids],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 50, 50]}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(document))
+    # One image has fewer: that nothing else was found there is no reason to call it a limit.
+    counts = {number: kept if number > 1 else 1 for number in ids}
+    rows = [
+        Detection(number, 1, (i % 50, i % 40, 20, 20), 0.9 - i / 1000)
+        for number, count in counts.items()
+        for i in range(count)
+    ]
+    notes = evaluate(tmp_path / "truth.json", detections_file(tmp_path, rows), ids)["notes"]
+    said = [note for note in notes if note.startswith(f"No image has more than {kept} detections, and 9 of 10 images")]
+    assert len(said) == is_noted
+
+
 def test_files_of_other_images_are_refused(tmp_path: Path) -> None:
     annotations, detections = annotations_file(tmp_path), detections_file(tmp_path, PERFECT)
 

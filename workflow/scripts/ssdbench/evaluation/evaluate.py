@@ -16,6 +16,9 @@ from ssdbench.evaluation.coco_metrics import coco_metrics
 from ssdbench.evaluation.pycocotools_check import check_with_pycocotools
 from ssdbench.evaluation.tide import tide_errors
 
+# COCO's AP counts this many detections of an image. Files that keep fewer keep 10 or more, and reach that everywhere.
+_COUNTED, _FEWEST, _NEARLY_ALL, _IMAGES = 100, 5, 0.8, 8
+
 
 def evaluate(
     annotations: Path,
@@ -61,11 +64,15 @@ def evaluate(
         "errors": asdict(tide_errors(truth, found, sorted(wanted))),
         "images": len(wanted),
         "detections": len(found),
-        "notes": [*truth.notes, *notes, *_notes(found, {category.id for category in truth.categories}, uncategorised)],
+        "notes": [
+            *truth.notes,
+            *notes,
+            *_notes(found, {category.id for category in truth.categories}, uncategorised, len(wanted)),
+        ],
     }
 
 
-def _notes(found: Detections, category_ids: Collection[int], uncategorised: int) -> list[str]:
+def _notes(found: Detections, category_ids: Collection[int], uncategorised: int, images: int) -> list[str]:
     notes = []
     if uncategorised:
         notes.append(
@@ -74,6 +81,8 @@ def _notes(found: Detections, category_ids: Collection[int], uncategorised: int)
         )
     if not len(found):
         notes.append("There are no detections, so every metric is 0.")
+    elif few := _kept_few(found, images):
+        notes.append(few)
     unknown = found.category_id[~np.isin(found.category_id, list(category_ids))]
     if unknown.size:
         ids = ", ".join(map(str, np.unique(unknown).tolist()))
@@ -82,3 +91,16 @@ def _notes(found: Detections, category_ids: Collection[int], uncategorised: int)
             f"their categories: {ids}."
         )
     return notes
+
+
+def _kept_few(found: Detections, images: int) -> str:
+    """A note on a model that keeps fewer detections of an image than count, as TFLite's default of 10; or ""."""
+    counts = np.unique(found.image_id, return_counts=True)[1]
+    most = int(counts.max())
+    full = int((counts == most).sum())
+    if images < _IMAGES or not _FEWEST <= most < _COUNTED or full < _NEARLY_ALL * images:
+        return ""
+    return (
+        f"No image has more than {most} detections, and {full} of {images} images have just {most}: the model file (or "
+        f"`nms.max`) keeps no more. COCO's AP counts up to {_COUNTED} of an image, so it is lower than it could be."
+    )
