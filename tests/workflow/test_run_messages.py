@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,14 @@ def test_a_framework_that_talks_is_not_heard(mine: Path, tmp_path: Path) -> None
     assert "XNNPACK" in (tmp_path / "log").read_text()
     assert done.returncode == 0
     assert "XNNPACK" not in done.stderr + done.stdout
+
+
+def test_a_damaged_image_has_one_sentence_and_the_decoder_is_not_heard(mine: Path, tmp_path: Path) -> None:
+    model = onnx_that_fails(tmp_path / "mine.onnx")
+    shutil.copytree(mine, tmp_path / "mine")
+    image = tmp_path / "mine/images/2.png"
+    image.write_bytes(image.read_bytes()[:-40])
+    done = by_hand(tmp_path / "mine", model, "onnxruntime", tmp_path / "log")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "2.png is truncated or damaged" in line

@@ -266,27 +266,27 @@ def loop(opened: Opened, records: list[ImageRecord], options: argparse.Namespace
     )
     found: list[tuple[ImageRecord, Found]] = []
     network_ms: list[float] = []
-    progress = Progress("running", options.num_runs, "calls")
-    first, pixels = next(batches)
-    with native_output_to(options.log):
-        session.run(pixels)  # warm-up; its images come first in the measured calls
-    start = time.perf_counter()
-    while True:
-        before = time.perf_counter_ns()
-        output = session.run(pixels)
-        network_ms.append((time.perf_counter_ns() - before) / 1e6)
-        sizes = [(record.width, record.height) for record in first]
-        found += list(zip(first, detections_of(output, sizes, opened.decoding), strict=True))[
-            : max(0, len(records) - len(found))
-        ]
-        progress.advance()
-        seconds = time.perf_counter() - start
-        done = len(network_ms) >= options.num_runs if options.num_runs else seconds >= options.timeout
-        if done:
-            break
+    with native_output_to(options.log) as terminal:
+        progress = Progress("running", options.num_runs, "calls", terminal)
         first, pixels = next(batches)
-    progress.close()
-    batches.close()
+        session.run(pixels)  # warm-up; its images come first in the measured calls
+        start = time.perf_counter()
+        while True:
+            before = time.perf_counter_ns()
+            output = session.run(pixels)
+            network_ms.append((time.perf_counter_ns() - before) / 1e6)
+            sizes = [(record.width, record.height) for record in first]
+            found += list(zip(first, detections_of(output, sizes, opened.decoding), strict=True))[
+                : max(0, len(records) - len(found))
+            ]
+            progress.advance()
+            seconds = time.perf_counter() - start
+            done = len(network_ms) >= options.num_runs if options.num_runs else seconds >= options.timeout
+            if done:
+                break
+            first, pixels = next(batches)
+        progress.close()
+        batches.close()
     return Outcome(found, network_ms, len(network_ms) * options.batch_size, seconds)
 
 
@@ -331,7 +331,9 @@ def main(arguments: Sequence[str]) -> int:
     def work() -> None:
         options = parse_arguments(arguments, os.environ)
         if options.log is not None:
-            logging.basicConfig(filename=options.log, level=logging.INFO, format="%(message)s")
+            runtimes = logging.getLogger("ssdbench.runtimes")  # a bar of progress stays on the terminal
+            runtimes.setLevel(logging.INFO)
+            runtimes.addHandler(logging.FileHandler(options.log))
         print(inspect(options) if options.inspect else run(options))
 
     return exit_code(work)

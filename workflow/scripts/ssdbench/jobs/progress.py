@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -21,16 +21,19 @@ class Progress:
 
     If logging is set up, as in every job of the workflow, it writes a line to the log every few seconds: jobs run side
     by side, and their bars would overwrite one another on the terminal. A script that is started by hand does not set
-    up logging; then it draws a bar on a terminal, or else writes the lines to stderr.
+    up logging; then it draws a bar on a terminal, or else writes the lines to stderr (or `stream` in its place).
     """
 
-    def __init__(self, label: str, total: int | None, unit: str = "images") -> None:
+    def __init__(self, label: str, total: int | None, unit: str = "images", stream: TextIO | None = None) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._done = 0
         self._last_line = time.monotonic()
         self._is_logged = _LOG.hasHandlers()
-        has_bar = sys.stderr.isatty() and not self._is_logged
-        self._bar = tqdm(total=total, desc=label, unit=f" {unit}", unit_scale=unit == "B") if has_bar else None
+        self._stream = stream or sys.stderr
+        has_bar = self._stream.isatty() and not self._is_logged
+        self._bar = None
+        if has_bar:
+            self._bar = tqdm(total=total, desc=label, unit=f" {unit}", unit_scale=unit == "B", file=self._stream)
 
     def advance(self, amount: int = 1) -> None:
         """Report `amount` more units as done."""
@@ -44,7 +47,7 @@ class Progress:
             if self._is_logged:
                 _LOG.info("%s", line)
             else:
-                print(line, file=sys.stderr)
+                print(line, file=self._stream)
 
     def close(self) -> None:
         """End the bar, if there is one."""
