@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,42 @@ def test_anchors_or_a_coder_with_which_nothing_agrees_are_refused() -> None:
     with pytest.raises(UserError, match="do not agree on its box"):
         look(PLAIN[False], anchors=mixed)
     assert look(PLAIN[False], FormStatement(box_order="yx"), anchors=mixed, box_coder=CODER).missing == ()
+
+
+@pytest.mark.parametrize("divisors", [(1.0, 1.0, 1.0, 1.0), (5.0, 5.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0)])
+def test_divisors_are_told_by_what_neighbours_agree_on(divisors: tuple[float, ...]) -> None:
+    plain = PLAIN[False]
+    heads = Heads(plain.encodings / np.array(CODER, np.float32) * np.array(divisors, np.float32), plain.scores)
+    told = look(heads)
+    assert (told.missing, told.box_coder) == ((), divisors)
+    assert "found by the values: neighbours agree" in told.findings["box_coder"].how
+    decoding = HeadDecoding(told.anchors, told.box_coder, NMS, form=told.form, size=SIZE)
+    found_boxes = detections_of(heads, [(640, 480)] * len(heads.scores), decoding)
+    for one, (_, boxes, _) in zip(found_boxes, found(plain, OutputForm(), standard_anchors()), strict=True):
+        np.testing.assert_allclose(one.boxes, boxes, atol=0.05)
+
+
+def test_unusual_divisors_are_asked_for() -> None:
+    plain = PLAIN[False]
+    for divisors in ((2.5, 2.5, 1.25, 1.25), (2.0,) * 4, (0.5,) * 4, (40.0, 40.0, 20.0, 20.0)):
+        heads = Heads(plain.encodings / np.array(CODER, np.float32) * np.array(divisors, np.float32), plain.scores)
+        try:
+            told = look(heads)
+        except UserError as error:
+            assert "State `anchors` and `box_coder`" in str(error)
+        else:
+            assert "box_coder" in {one.key for one in told.missing}
+            with pytest.raises(UserError, match="set --box_coder to what ty, tx, th, tw are divided by"):
+                told.require(Path("x.onnx"), lambda key: f"--{key}")
+        assert look(heads, box_coder=divisors).missing == ()
+
+
+def test_shares_of_a_hundred_are_not_taken_for_logits() -> None:
+    heads = Heads(PLAIN[False].encodings, PLAIN[False].scores * 100)
+    (missing,) = look(heads, FormStatement(background="first")).missing
+    assert missing.key == "activation" and "nor usual logits, as none is below 0" in missing.why
+    with pytest.raises(UserError, match=r"`activation: sigmoid` is stated, but .* all of them 0\.5 and more"):
+        look(heads, FormStatement(activation="sigmoid"))
 
 
 def test_where_nothing_scores_only_names_tell_the_order_and_the_background() -> None:

@@ -32,6 +32,12 @@ def test_outputs_are_told_by_name_in_any_order_and_else_listed() -> None:
         assert all(name in str(raised.value) for name in wrong)
 
 
+@pytest.mark.parametrize("names", [("box_encodings", "class_scores"), ("x", "y")])
+def test_boxes_with_the_coordinates_before_the_anchors_are_refused_in_one_sentence(names: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=r"\[1, 4, 9\], \w+ \[1, 9, 91\] \(boxes \[N, 4, A\] are to be transposed"):
+        find_outputs(MODEL, dict(zip(names, ((1, 4, 9), (1, 9, 91)), strict=True)))
+
+
 @pytest.mark.parametrize(
     ("shapes", "names", "unsure"),
     [
@@ -39,6 +45,8 @@ def test_outputs_are_told_by_name_in_any_order_and_else_listed() -> None:
         # Three classes and background: only the names say which is which.
         ({"class_scores": (1, 9, 4), "box_encodings": (1, 9, 4)}, ("box_encodings", "class_scores"), False),
         ({"confidences": (1, 9, 4), "locations": (1, 9, 4)}, ("locations", "confidences"), False),
+        # Names that the shapes contradict.
+        ({"box_encodings": (1, 9, 91), "class_scores": (1, 9, 4)}, ("class_scores", "box_encodings"), False),
         # As Core ML, TensorFlow and others have them.
         ({"raw/box_encodings": (1, 9, 1, 4), "raw/class_predictions": (1, 9, 6)},
          ("raw/box_encodings", "raw/class_predictions"), False),

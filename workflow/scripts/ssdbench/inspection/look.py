@@ -53,7 +53,7 @@ class Look:
 
     findings: what is known, by key. missing: what must be stated; while there is anything, `form` is not to be used.
     form: of the outputs of heads. anchors: of encodings, ymin xmin ymax xmax, normalised. columns: of the class scores
-    as the file gives them; 0 of finished graphs.
+    as the file gives them; 0 of finished graphs. box_coder: what ty, tx, th, tw are divided by.
     """
 
     findings: dict[str, Finding]
@@ -61,6 +61,7 @@ class Look:
     form: OutputForm = field(default_factory=OutputForm)
     anchors: Float32 | None = None
     columns: int = 0
+    box_coder: tuple[float, ...] = FASTER_RCNN
 
     @property
     def classes(self) -> int:
@@ -111,15 +112,21 @@ def look_at(session: Session, stated: Stated, pixels: Sequence[UInt8]) -> Look:
     if session.graph_kind == "graph":
         _check_finished(session.path, [output for output in outputs if isinstance(output, Finished)])
         known["boxes"] = Finding("finished detections", "found by the outputs' names and shapes")
-        return _look(known, OutputForm(), None, 0)
+        return _look(known, OutputForm(), None, 0, FASTER_RCNN)
     heads = [output for output in outputs if isinstance(output, Heads)]
     return _look_at_heads(session, stated, heads, known)
 
 
-def _look(known: dict[str, Answer], form: OutputForm, anchors: Float32 | None, columns: int) -> Look:
+def _look(
+    known: dict[str, Answer],
+    form: OutputForm,
+    anchors: Float32 | None,
+    columns: int,
+    box_coder: tuple[float, ...],
+) -> Look:
     findings = {key: answer for key, answer in known.items() if isinstance(answer, Finding)}
     missing = tuple(answer for answer in known.values() if isinstance(answer, Missing))
-    return Look(findings, missing, form, anchors, columns)
+    return Look(findings, missing, form, anchors, columns, box_coder)
 
 
 def _look_at_heads(session: Session, stated: Stated, heads: list[Heads], known: dict[str, Answer]) -> Look:
@@ -137,7 +144,7 @@ def _look_at_heads(session: Session, stated: Stated, heads: list[Heads], known: 
     final = activated(raw, _value(activation, "softmax"))
     known["background"] = background = scores.tell_background(final, columns, says.background)
     known["box_form"] = box_form = box_values.tell_box_form(boxes, size, says.box_form)
-    anchors = None
+    anchors, coder = None, stated.box_coder or FASTER_RCNN
     if _value(box_form, "") in ("corners", "centre_size"):
         known["box_scale"] = box_values.tell_box_scale(boxes, size, says.box_scale)
         known["box_order"] = box_values.tell_decoded_order(boxes, _value(box_form, ""), says.box_order)
@@ -145,17 +152,15 @@ def _look_at_heads(session: Session, stated: Stated, heads: list[Heads], known: 
         known["anchors"], anchors = _anchors(stated, heads[0], boxes.shape[1], size)
         standard = standard_heads(Heads(boxes, final), OutputForm(background=_value(background, "none"))).scores
         if anchors is not None:
-            coder = stated.box_coder or FASTER_RCNN
+            known["box_coder"], coder = box_values.tell_box_coder(boxes, standard, anchors, stated.box_coder)
             is_stated = stated.anchors is not None and stated.box_coder is not None
             known["box_order"] = box_values.tell_encoding_order(
                 boxes, standard, anchors, coder, session.ports.names[0], says.box_order, is_stated
             )
-            how = STATED if stated.box_coder else "the usual one, unless `box_coder` is stated"
-            known["box_coder"] = Finding(", ".join(f"{number:g}" for number in coder), how)
     form = OutputForm(**{key: known[key].value for key in FORM_VALUES if isinstance(known.get(key), Finding)})  # type: ignore[union-attr]
     if not any(isinstance(known.get(key), Missing) for key in ("box_form", "box_order", "box_scale")):
         known["boxes"] = Finding(form.describe_boxes(), _value_how(box_form))
-    return _look(known, form, anchors, raw.shape[2])
+    return _look(known, form, anchors, raw.shape[2], coder)
 
 
 def _nothing_at(class_ids: tuple[int | None, ...]) -> tuple[int, ...]:
@@ -230,6 +235,8 @@ def _set(key: str, name: Callable[[str], str]) -> str:
         return f"set {name('mean')} and {name('std')}, in pixel units ({usual})"
     if key == "anchors":
         return f"set {name('anchors')} to a .json or .npy file of [A, 4] ymin, xmin, ymax, xmax, in shares of the sides"
+    if key == "box_coder":
+        return f"set {name('box_coder')} to what ty, tx, th, tw are divided by, such as 10 10 5 5, 5 5 5 5 or 1 1 1 1"
     values = [value for value in FORM_VALUES[key] if (key, value) != ("activation", "none")]
     return f"set {name(key)} to {' or '.join(values)}"
 

@@ -45,10 +45,16 @@ def tell_activation(scores: Float32, stated: str | None) -> Answer:
     if stated is None:
         if within:
             return Finding("none", f"found by the values: {values}")
-        return Missing("activation", f"{values}, so they are logits; whether of a sigmoid or a softmax shows nowhere")
+        what = "so they are logits" if low < 0 else "not scores from 0 to 1, nor usual logits, as none is below 0"
+        return Missing("activation", f"{values}, {what}; whether a sigmoid or a softmax is to come shows nowhere")
     if (stated == "none") != within:
         wrong = "are not scores from 0 to 1" if stated == "none" else "have had their activation already"
         raise UserError(f"`activation: {stated}` is stated, but {values}, which {wrong}: correct it.")
+    if stated == "sigmoid" and low >= 0:
+        raise UserError(
+            f"`activation: sigmoid` is stated, but {values}: a sigmoid would make all of them 0.5 and more. Export the "
+            "scores from 0 to 1, or as logits."
+        )
     return Finding(stated, STATED)
 
 

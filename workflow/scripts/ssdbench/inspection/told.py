@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ssdbench.catalog.registry import FASTER_RCNN
 from ssdbench.inspection.classes import standard_class_ids
 from ssdbench.inspection.look import Look, Stated
 from ssdbench.runtimes.base import Session
@@ -26,7 +25,7 @@ def told(session: Session, look: Look, stated: Stated, input_size: tuple[int, in
         "input_size": list(session.input_size or input_size),
         "normalisation": asdict(session.form.normalisation),
         "anchors": None if look.anchors is None else look.anchors.tolist(),
-        "box_coder": list(stated.box_coder or FASTER_RCNN),
+        "box_coder": list(look.box_coder),
         "form": asdict(look.form) if is_heads else None,
         "found": look.how(),
         "class_ids": standard_class_ids(stated.class_ids, look, session),

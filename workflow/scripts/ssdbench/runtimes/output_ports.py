@@ -48,7 +48,7 @@ def find_outputs(path: Path, outputs: Mapping[str, Shape]) -> Ports:
     plain = {name.split(":")[0].rsplit("/", 1)[-1]: name for name in outputs}
     if all(name in plain for name in GRAPH_OUTPUTS):
         return Ports("graph", tuple(plain[name] for name in GRAPH_OUTPUTS))
-    if all(name in plain for name in HEADS_OUTPUTS):
+    if all(name in plain for name in HEADS_OUTPUTS) and _last(outputs[plain[HEADS_OUTPUTS[0]]]) in (4, None):
         return Ports("heads", tuple(plain[name] for name in HEADS_OUTPUTS))
     if len(outputs) == 1:
         ((name, shape),) = outputs.items()
@@ -57,6 +57,8 @@ def find_outputs(path: Path, outputs: Mapping[str, Shape]) -> Ports:
     if len(outputs) in (2, 3) and (ports := _heads(outputs)):
         return ports
     found = ", ".join(f"{name} {shape_text(shape)}" for name, shape in outputs.items()) or "none"
+    if any(len(shape) == 3 and shape[1] == 4 and shape[2] != 4 for shape in outputs.values()):
+        found += " (boxes [N, 4, A] are to be transposed in the file)"
     raise UserError(
         f"{path} is not an SSD that can be run: its outputs are {found}. Needed are "
         f"{' and '.join(HEADS_OUTPUTS)} ([N, A, 4] and [N, A, classes], and anchors [1, A, 4] if the file gives them), "
@@ -84,6 +86,10 @@ def _heads(outputs: Mapping[str, Shape]) -> Ports | None:
         (boxes,) = (name for name in fours if name not in anchors)
         return Ports("heads", (boxes, scores, anchors[0]))
     return Ports("heads", (fours[0], scores, fours[1]), unsure=True)
+
+
+def _last(shape: Shape) -> int | None:
+    return shape[-1] if shape else None
 
 
 def _plain(shape: Shape) -> Shape | None:
