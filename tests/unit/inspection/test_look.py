@@ -16,12 +16,13 @@ from ssdbench.boxes.anchors import standard_anchors
 from ssdbench.boxes.decoding import HeadDecoding, detections_of
 from ssdbench.boxes.nms import NmsSettings
 from ssdbench.boxes.output_form import OutputForm
-from ssdbench.boxes.outputs import Heads
+from ssdbench.boxes.outputs import Finished, Heads
 from ssdbench.catalog.normalisation import MOBILENET_SSD, Normalisation
 from ssdbench.catalog.statement import FORM_VALUES, FormStatement
 from ssdbench.errors import UserError
 from ssdbench.inspection.look import Look, Stated, look_at
 from ssdbench.runtimes.input_form import BY_TYPE, InputForm
+from ssdbench.runtimes.output_ports import Ports
 from support.simulated_heads import CLASSES, CODER, Replay, in_form, simulated
 
 SIZE = (120, 160)
@@ -232,3 +233,29 @@ def test_the_number_of_classes_leaves_the_background_out() -> None:
     for background in ("first", "last"):
         heads = in_form(PLAIN[False], OutputForm(background=background), SIZE)  # type: ignore[arg-type]
         assert (look(heads).columns, look(heads).classes) == (CLASSES + 1, CLASSES)
+
+
+class Graph(Replay):
+    """A session that gives finished detections."""
+
+    def __init__(self, numbers: list[int], scores: list[float], from_zero: bool = False) -> None:
+        super().__init__(PLAIN[False], uint8_input())
+        self.ports = Ports("graph", ("a", "b", "c", "d"))
+        self.counts_from_zero = from_zero  # type: ignore[misc]
+        boxes = np.tile(np.array([0.1, 0.1, 0.5, 0.5], np.float32), (1, len(numbers), 1))
+        self._found = Finished(
+            boxes, np.array([numbers]), np.array([scores], np.float32), np.array([len(numbers)], np.int64)
+        )
+
+    def infer(self, pixels: Any) -> Finished:
+        return self._found
+
+
+def test_finished_detections_of_class_0_ask_for_what_their_numbers_mean() -> None:
+    pixels = [np.zeros((*SIZE, 3), np.uint8)]
+    asked = look_at(Graph([0, 3], [0.9, 0.5]), Stated(), pixels)
+    with pytest.raises(UserError, match=r"class number 0, .*: set class_ids to .* from number 0 on\."):
+        asked.require(Path("x.onnx"), str)
+    assert look_at(Graph([0, 3], [0.9, 0.5]), Stated(class_ids=(1, 2, 3, 4)), pixels).missing == ()
+    for session in (Graph([1, 3], [0.9, 0.5]), Graph([3, 0], [0.9, 0.0]), Graph([0], [0.9], from_zero=True)):
+        assert look_at(session, Stated(), pixels).missing == ()

@@ -29,6 +29,7 @@ from ssdbench.runtimes.input_form import BY_TYPE
 LOOK_IMAGES = 8
 _HIGHEST_SCORE = 1.01  # rounding
 _LARGEST_BOX = 3.0
+_FOUND = 0.05  # what scores less may be padding
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,12 @@ def look_at(session: Session, stated: Stated, pixels: Sequence[UInt8]) -> Look:
         "mean", f"the {form.meaning.split(',')[0]} input does not say what pixels become in it"
     )  # fmt: skip
     if session.graph_kind == "graph":
-        _check_finished(session.path, [output for output in outputs if isinstance(output, Finished)])
+        finished = [output for output in outputs if isinstance(output, Finished)]
+        _check_finished(session.path, finished)
+        if not stated.class_ids and not session.counts_from_zero and _has_class_zero(finished):
+            known["class_ids"] = Missing(
+                "class_ids", "detections have the class number 0, and numbers that are COCO's ids begin with 1"
+            )
         known["boxes"] = Finding("finished detections", "found by the outputs' names and shapes")
         return _look(known, OutputForm(), None, 0, FASTER_RCNN)
     heads = [output for output in outputs if isinstance(output, Heads)]
@@ -227,6 +233,15 @@ def _check_finished(path: Path, outputs: Sequence[Finished]) -> None:
                 )
 
 
+def _has_class_zero(outputs: Sequence[Finished]) -> bool:
+    """Whether anything is found of class 0, which is the background where classes are counted from 1."""
+    return any(
+        bool(((classes[:count] == 0) & (found[:count] > _FOUND)).any())
+        for output in outputs
+        for classes, found, count in zip(output.class_ids, output.scores, output.counts, strict=True)
+    )
+
+
 def _set(key: str, name: Callable[[str], str]) -> str:
     """What to set."""
     if key == "mean":
@@ -235,6 +250,8 @@ def _set(key: str, name: Callable[[str], str]) -> str:
         return f"set {name('mean')} and {name('std')}, in pixel units ({usual})"
     if key == "anchors":
         return f"set {name('anchors')} to a .json or .npy file of [A, 4] ymin, xmin, ymax, xmax, in shares of the sides"
+    if key == "class_ids":
+        return f"set {name('class_ids')} to the category's id of each class number, from number 0 on"
     if key == "box_coder":
         return f"set {name('box_coder')} to what ty, tx, th, tw are divided by, such as 10 10 5 5, 5 5 5 5 or 1 1 1 1"
     values = [value for value in FORM_VALUES[key] if (key, value) != ("activation", "none")]

@@ -55,6 +55,8 @@ def registry_row(
     for missing in look.missing:
         if missing.key == "mean":
             lines += ["    mean: FILL IN   # in pixel units, one or three numbers", "    std: FILL IN"]
+        elif missing.key == "class_ids":
+            lines.append("    class_ids: FILL IN   # the category's id of each class number, from number 0 on")
         elif missing.key == "box_coder":
             lines.append("    box_coder: FILL IN   # what ty, tx, th, tw are divided by, such as [10, 10, 5, 5]")
         elif missing.key in FORM_VALUES:
