@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,26 @@ def test_motion_photographs_give_the_ap_of_their_pictures(
         data = (coco_sample.images / image["file_name"]).read_bytes()
         (tmp_path / image["file_name"]).write_bytes(motion_photograph(data))
     assert by_hand(eight, images=tmp_path)[0] == by_hand(eight)[0]
+
+
+@pytest.mark.parametrize("has_card", [True, False])
+def test_a_quantised_tflite_in_openvino_says_how_near_it_is_to_litert_or_is_refused(
+    has_card: bool, eight: Document, coco_sample: CocoSample, default_run: Project, tmp_path: Path
+) -> None:
+    """Which of the two depends on the processor."""
+    (model,) = default_run.folder.glob("resources/models/*/artifacts/heads/tflite/int8-*/model.tflite")
+    if not has_card:
+        model = Path(shutil.copy(model, tmp_path / "theirs.tflite"))
+    (tmp_path / "instances.json").write_text(json.dumps(eight))
+    data = ["--images_path", str(coco_sample.images), "--anno_path", str(tmp_path / "instances.json")]
+    options = run.parse_arguments(["-m", str(model), "-f", "ov", "-p", "int8", "--num_runs", "8", *data], {})
+    try:
+        words = run.run(options)
+    except UserError as error:
+        found = re.search(
+            r"OpenVINO may compute other scores .*by ([\d.]+) on average, on 8 images.*-f tflite", str(error)
+        )
+        assert found and float(found[1]) >= 0.01
+    else:
+        found = re.search(r"^difference of scores from LiteRT's: ([\d.]+) on average", words, flags=re.M)
+        assert found and float(found[1]) <= 0.01

@@ -152,9 +152,9 @@ def test_class_numbers_of_tflite_s_operator_begin_at_0(frozen: Path, tmp_path: P
 def test_logits_are_asked_for_and_the_number_of_classes_stands_on_the_card(tmp_path: Path) -> None:
     row = replace(GIVEN, anchors=tmp_path / "anchors.npy", form=FormStatement(background="first", box_form="encodings"))
     np.save(tmp_path / "anchors.npy", np.array([[0, 0, 1, 1]] * 7))
-    source = onnx_constants(tmp_path / "x.onnx", 91, 3.0)
+    source = onnx_constants(tmp_path / "x.onnx", 91, -3.0)
     with pytest.raises(
-        UserError, match=r"3 to 3, so they are logits.* set models\.tiny\.activation to sigmoid or soft"
+        UserError, match=r"-3 to -3, so they are logits.* set models\.tiny\.activation to sigmoid or soft"
     ):
         taken(tmp_path / "given", source, row)
     card, _ = taken(tmp_path / "given", onnx_constants(tmp_path / "y.onnx", 81, 0.5), row)

@@ -69,7 +69,9 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str], de
         help="intra-op threads (default: AIO_NUM_THREADS, else 1)",
     )
     parser.add_argument(
-        "--log", type=Path, help="a file for what the framework itself says (default: only errors are shown)"
+        "--log",
+        type=Path,
+        help="a file for what the framework itself says, and all of its errors (default: their first line is shown)",
     )
     parser.add_argument(
         "--orientation",
@@ -92,7 +94,12 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str], de
         )
     for key, values in FORM_VALUES.items():
         form.add_argument(f"--{key}", choices=values, help=_FORM_HELP[key])
-    form.add_argument("--box_coder", type=float, nargs=4, help="divisors of ty, tx, th, tw (default: 10 10 5 5)")
+    form.add_argument(
+        "--box_coder",
+        type=float,
+        nargs=4,
+        help="divisors of ty, tx, th, tw (default: told by the values, else 10 10 5 5)",
+    )
     form.add_argument(
         "--anchors",
         type=Path,
