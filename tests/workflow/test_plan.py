@@ -27,7 +27,7 @@ def test_the_default_matrix_is_eleven_cells_that_are_timed_together(project: Pro
         "convert_model": 5,
         "quantise_model": 2,
         "detect_objects": 11,
-        "time_inference": 4,
+        "time_inference": 3,
         "combine_rounds-sample-ssdlite_mobilenet_v2-heads-b1-t1-s1": 1,
         "evaluate_detections": 11,
         "compare_with_reference": 10,
@@ -67,6 +67,16 @@ def test_coco_is_fetched_and_not_composed(project: Project) -> None:
         "fetch_model": 1,
         "fetch": 1,
     }
+
+
+def test_a_changed_sample_does_not_hide_the_steps_of_another_dataset(tmp_path: Path) -> None:
+    project = Project.copy_to(tmp_path / "project")
+    assert project.run("fetch", "resources/datasets/sample/calibration").returncode == 0
+    with (project.folder / "workflow/scripts/compose_sample.py").open("a") as script:
+        script.write("# another version\n")
+    (tmp_path / "a.jpg").write_bytes(b"not looked at while planning")
+    jobs = project.dry_run("--config", "dataset=local", environment={"COCO_IMG_PATH": str(tmp_path)})
+    assert {"compose_sample", "convert_model", "detect_objects", "build_report"} <= jobs.keys()
 
 
 def test_a_single_file_can_be_asked_for(project: Project) -> None:

@@ -23,7 +23,7 @@ rule convert_model:
         source=paths.SOURCE,
         anchors=anchors_of,
         # Every dataset shares this artifact, so it is checked on calibration scenes that are always there.
-        check=ancient(SAMPLE_CALIBRATION),
+        check=SAMPLE_CALIBRATION,
     output:
         artifact=directory(paths.ARTIFACT),
     log:
@@ -76,7 +76,7 @@ rule quantise_model:
 rule batch_model:
     input:
         artifact=paths.SINGLE_ARTIFACT,
-        check=ancient(SAMPLE_CALIBRATION),
+        check=SAMPLE_CALIBRATION,
     output:
         artifact=directory(paths.BATCH_ARTIFACT),
     log:
