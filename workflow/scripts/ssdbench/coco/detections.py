@@ -31,6 +31,7 @@ from ssdbench.files.reading import json_errors
 from ssdbench.files.writing import atomic_path
 
 _PIECE = 1 << 18  # bytes read or copied at once: the rows of so many fit into a core's cache
+_SHORTEST = len('{"image_id":0,"category_id":0,"bbox":[0,0,0,0],"score":0},')
 _OPENING, _CLOSING = b"[", b"\n]\n"
 
 
@@ -193,7 +194,7 @@ def read_detections(path: Path) -> Detections:
     """
     try:
         with json_errors(path), path.open("rb") as file:
-            return _read_sound(file, _most_rows(path))
+            return _read_sound(file, path.stat().st_size // _SHORTEST + 1)
     except _Unusual:
         pass
     rows = decode_file(path, list[_AnyRow])
@@ -204,14 +205,11 @@ class _Unusual(Exception):
     """A file that only the slower reader understands, or explains."""
 
 
-def _most_rows(path: Path) -> int:
-    """The number of closing braces."""
-    with path.open("rb") as file:
-        return sum(block.count(b"}") for block in iter(lambda: file.read(_PIECE), b""))
-
-
 def _read_sound(file: BinaryIO, most: int) -> Detections:
-    """The rows of a file in which each is as `_Row`, at most `most`; raises _Unusual."""
+    """The rows of a file in which each is as `_Row`, at most `most`; raises _Unusual.
+
+    The columns are as long as `most`; what is not written to takes no memory.
+    """
     found = Detections(np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 4)), np.empty(most))
     count = 0
     for text in _pieces(file):
