@@ -75,14 +75,14 @@ def _evaluated(
     truth_category = _places(category_ids, [row.category_id for row in objects]).tolist()
     truth_order = np.argsort(truth_image, kind="stable")
     image, category = _places(image_ids, found.image_id), _places(category_ids, found.category_id)
-    known = np.flatnonzero((image >= 0) & (category >= 0))
-    order = known[np.argsort(image[known], kind="stable")]
-    for first in range(0, len(image_ids), _AT_ONCE):
+    order = np.flatnonzero((image >= 0) & (category >= 0))
+    order = order[np.argsort(image[order], kind="stable")]
+    borders = range(0, len(image_ids) + _AT_ONCE, _AT_ONCE)
+    truth_ends, ends = (np.searchsorted(one, borders) for one in (truth_image[truth_order], image[order]))
+    for number, first in enumerate(borders[:-1]):
         images = range(first, min(first + _AT_ONCE, len(image_ids)))
-        truths, rows = (
-            ordered[slice(*np.searchsorted(numbers[ordered], [images.start, images.stop]))]
-            for numbers, ordered in ((truth_image, truth_order), (image, order))
-        )
+        truths = truth_order[slice(*truth_ends[number : number + 2])]
+        rows = order[slice(*ends[number : number + 2])]
         evaluator.update(
             [{"id": number} for number in images],
             [
