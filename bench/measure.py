@@ -8,6 +8,7 @@ from pathlib import Path
 
 from measuring.accuracy import measure_accuracy
 from measuring.benchmark_app import measure_benchmark_app
+from measuring.bootstrap import measure_bootstrap
 from measuring.boxes import measure_boxes
 from measuring.cells import Target, prepare
 from measuring.evaluation import measure_evaluation, write_case
@@ -23,7 +24,7 @@ from ssdbench.machine.host import available_cores, host_facts, limit_pools
 
 QUICK_MATRIX = {"frameworks": ["tflite"], "precisions": ["fp32"], "timing": {"rounds": 1, "seconds": 0.1}}
 HERE = Path(__file__).resolve().parent
-PARTS = ("accuracy", "boxes", "evaluation", "overhead", "speeds", "growth")
+PARTS = ("accuracy", "boxes", "evaluation", "bootstrap", "overhead", "speeds", "growth")
 PEER_PARTS = ("evaluators", "runtimes", "benchmark_app")
 
 
@@ -64,6 +65,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
         elif part == "evaluation":
             case = write_case(folder, 60 if quick else 5000)
             measured = measure_evaluation(case, rounds=1 if quick else 3)
+        elif part == "bootstrap":
+            case = write_case(folder, 60 if quick else 5000)
+            measured = measure_bootstrap(case, replicates=10 if quick else 1000, rounds=1 if quick else 3)
         elif part == "evaluators":
             python = peers_python(HERE / "peers.txt", HERE / ".peers")
             measured = measure_evaluators(write_case(folder, 60 if quick else 5000), python, rounds=1 if quick else 5)
