@@ -4,6 +4,7 @@
 # CORES=n         cores to use (default: all)
 # PROFILE=folder  run the jobs elsewhere, in place of CORES: PROFILE=profiles/slurm
 # A=dir B=dir     the two result folders of `make compare`
+# PEERS=1         let `make bench` measure other projects, too
 # ARGS="..."      more arguments for snakemake, for example ARGS="--config dataset=local"
 
 .DEFAULT_GOAL := help
@@ -39,8 +40,9 @@ B ?=
 compare: .venv/run.stamp  ## set two result folders side by side: make compare A=results_a B=results_b
 	@$(BIN)/python workflow/scripts/compare_results.py "$(A)" "$(B)" $(ARGS)
 
-bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 30 min, nothing else running)
-	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(ARGS)
+PEERS ?=
+bench: .venv/run.stamp  ## measure this project against its own bars: writes bench/RESULTS.md (about 30 min, nothing else running); PEERS=1: beside other projects, too
+	@PYTHONPATH=workflow/scripts $(BIN)/python bench/measure.py $(if $(PEERS),--peers) $(ARGS)
 
 TESTS := $(BIN)/python -m pytest --durations=25 --durations-min=1
 # A file's tests share what it has run, so files and not tests go to the two workers; the longest come first.

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from measuring.accuracy import measure_accuracy
+from measuring.benchmark_app import measure_benchmark_app
+from measuring.bootstrap import measure_bootstrap
 from measuring.boxes import measure_boxes
 from measuring.cells import Target, prepare
 from measuring.evaluation import measure_evaluation, write_case
 from measuring.growth import measure_growth
 from measuring.overhead import measure_overhead
+from measuring.peer_evaluators import measure_evaluators, peers_python
+from measuring.peer_runtimes import measure_runtimes
 from measuring.speeds import measure_speeds
 from measuring.table import Measurement, page
 from ssdbench.errors import exit_code
@@ -20,21 +24,24 @@ from ssdbench.machine.host import available_cores, host_facts, limit_pools
 
 QUICK_MATRIX = {"frameworks": ["tflite"], "precisions": ["fp32"], "timing": {"rounds": 1, "seconds": 0.1}}
 HERE = Path(__file__).resolve().parent
-PARTS = ("accuracy", "boxes", "evaluation", "overhead", "speeds", "growth")
+PARTS = ("accuracy", "boxes", "evaluation", "bootstrap", "overhead", "speeds", "growth")
+PEER_PARTS = ("evaluators", "runtimes", "benchmark_app")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", default=",".join(PARTS), help=f"parts to measure, joined by commas: {', '.join(PARTS)}"
+        "--only", default="", help=f"parts to measure, joined by commas: {', '.join((*PARTS, *PEER_PARTS))}"
     )
+    parser.add_argument("--peers", action="store_true", help="measure other projects beside this one, too")
     parser.add_argument("--cells", default="", help='cells of the accuracy pass, such as "tflite fp32,tflite int8"')
     parser.add_argument("--quick", action="store_true", help="few images and rounds: to see that it works")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for RESULTS.md and results.json")
     arguments = parser.parse_args()
-    arguments.only = arguments.only.split(",")
-    if unknown := set(arguments.only) - set(PARTS):
-        parser.error(f"--only {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
+    every = (*PARTS, *PEER_PARTS)
+    arguments.only = arguments.only.split(",") if arguments.only else every if arguments.peers else PARTS
+    if unknown := set(arguments.only) - set(every):
+        parser.error(f"--only {', '.join(sorted(unknown))}: give some of {', '.join(every)}")
     return arguments
 
 
@@ -58,6 +65,19 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
         elif part == "evaluation":
             case = write_case(folder, 60 if quick else 5000)
             measured = measure_evaluation(case, rounds=1 if quick else 3)
+        elif part == "bootstrap":
+            case = write_case(folder, 60 if quick else 5000)
+            measured = measure_bootstrap(case, replicates=10 if quick else 1000, rounds=1 if quick else 3)
+        elif part == "evaluators":
+            python = peers_python(HERE / "peers.txt", HERE / ".peers")
+            measured = measure_evaluators(write_case(folder, 60 if quick else 5000), python, rounds=1 if quick else 5)
+        elif part == "runtimes":
+            names = ["onnxruntime fp32", "onnxruntime int8", "tflite fp32", "tflite int8"]
+            measured = measure_runtimes(prepare(names[2:3] if quick else names), *((1, 0.2) if quick else (3, 8)))
+        elif part == "benchmark_app":
+            found = {target.precision: target for target in prepare(["openvino fp32", "openvino int8"])}
+            how = (2, 1, 0.2) if quick else (12, 3, 8)  # runs of each file, our rounds, seconds
+            measured = measure_benchmark_app(found["fp32"], found["int8"], *how)
         elif part == "overhead":
             measured = measure_overhead(QUICK_MATRIX if quick else {})
         elif part == "speeds":

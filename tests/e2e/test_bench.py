@@ -31,7 +31,7 @@ def test_every_part_is_measured_and_what_must_be_equal_is(project: Project) -> N
     assert len([row for row in rows if "| equal" in row]) == 4
     measured = json.loads((project.folder / "measured/results.json").read_text())
     assert measured["host"]["cpu"]
-    assert len(measured["measured"]) == 5
+    assert len(measured["measured"]) == 7
     (rounds,) = measured["measured"]["Accuracy pass against its ceiling"]["cells"].values()
     assert all(result["seconds"] > 0 for result in rounds["pass"] + rounds["one session"] + rounds["a session a core"])
     rules = measured["measured"]["What Snakemake and Python cost"]["rules"]

@@ -7,11 +7,13 @@ from ssdbench.coco.image_list import read_image_list
 from ssdbench.evaluation.evaluate import evaluate
 from ssdbench.files.reading import read_record
 from ssdbench.jobs import steps
+from ssdbench.machine.host import limit_pools
 
 snakemake: Any  # given by the rule
 
 
 def work() -> steps.Record:
+    limit_pools(1)
     images = read_image_list(Path(snakemake.input.images)).images
     detect = read_record(Path(snakemake.input.detect))
     return evaluate(

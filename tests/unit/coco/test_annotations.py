@@ -375,3 +375,73 @@ def test_writing_holds_one_row_at_a_time(tmp_path: Path) -> None:
 def test_other_files_are_no_detections(tmp_path: Path, document: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         list(read_detections(annotations_file(tmp_path, document)))
+
+
+def rows_in_pieces(count: int) -> list[dict[str, Any]]:
+    """Rows whose text is longer than what the reader takes at once."""
+    return [
+        {"image_id": n, "category_id": n % 90, "bbox": [n / 7, 0.5, 1e-3 * n, 3], "score": n / count}
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":"), (" ,\n\t", " :\r\n")])
+def test_a_long_file_of_any_layout_is_read_whole(tmp_path: Path, separators: tuple[str, str]) -> None:
+    rows = rows_in_pieces(6000)
+    text = json.dumps(rows, separators=separators)
+    assert len(text) > 2**18
+    (tmp_path / "plain.json").write_text(f"\n{text}\n ")
+    # A text with braces, an object and an id with a decimal point: only the slower reader takes these.
+    odd = [{**row, "note": "a } b, {", "more": {"a": [1, {}]}, "image_id": float(row["image_id"])} for row in rows]
+    (tmp_path / "odd.json").write_text(json.dumps(odd, separators=separators))
+
+    expected = [Detection(r["image_id"], r["category_id"], tuple(r["bbox"]), r["score"]) for r in rows]
+    assert list(read_detections(tmp_path / "plain.json")) == expected
+    assert list(read_detections(tmp_path / "odd.json")) == expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"score": None}, r"\[5900\]\.score is None, not a finite number"),
+        ({"bbox": [0, 0, 1, 1e10]}, r"\[5900\]\.bbox is .* not four finite numbers"),
+        ({"image_id": 1.5}, r"\[5900\]\.image_id is 1\.5, not a whole number"),
+    ],
+)
+def test_a_fault_late_in_a_long_file_is_named_by_its_place_in_the_file(
+    tmp_path: Path, fault: dict[str, Any], words: str
+) -> None:
+    rows = rows_in_pieces(6000)
+    rows[5900] |= fault
+    with pytest.raises(UserError, match=words):
+        read_detections(annotations_file(tmp_path, rows))
+
+
+@pytest.mark.parametrize("damage", ["cut", "twice", "comma", "doubled comma", "rest"])
+def test_a_long_file_that_is_not_json_is_refused(tmp_path: Path, damage: str) -> None:
+    text = json.dumps(rows_in_pieces(6000))
+    damaged = {
+        "cut": text[: text.rindex("{")],
+        "twice": text + text,
+        "comma": text[:-1] + ",]",
+        "doubled comma": text.replace("}, {", "},, {"),
+        "rest": text + " null",
+    }[damage]
+    (tmp_path / "damaged.json").write_text(damaged)
+    with pytest.raises(UserError, match=r"damaged\.json is not JSON"):
+        read_detections(tmp_path / "damaged.json")
+
+
+def test_annotations_written_in_another_way_are_the_same(tmp_path: Path) -> None:
+    """Ids with a decimal point take the slower reader, which must find the same."""
+    (tmp_path / "other").mkdir()
+    other = copy.deepcopy(VALID)
+    for row in other["annotations"]:
+        row["image_id"] = float(row["image_id"])
+
+    plain, slow = (
+        read_annotations(annotations_file(folder, document))
+        for folder, document in ((tmp_path, VALID), (tmp_path / "other", other))
+    )
+    assert plain.annotations == slow.annotations
+    assert plain.notes == slow.notes

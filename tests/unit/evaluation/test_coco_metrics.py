@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
-from ssdbench.coco.annotations import read_annotations
-from ssdbench.coco.detections import Detection, write_detections
+from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.detections import Detection, Detections, write_detections
 from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError
+from ssdbench.evaluation.coco_metrics import coco_metrics
 from ssdbench.evaluation.evaluate import evaluate
+from support.detections import invented_truth, pycocotools_evaluation, small_cases
 
 CLASS_METRICS = {"AP": 0, "AP50": 1, "APsmall": 3, "APmedium": 4, "APlarge": 5}
 
@@ -177,3 +180,51 @@ def test_it_equals_plain_pycocotools_on_real_annotations(
         for name, index in CLASS_METRICS.items():
             expected = None if plain[index] < 0 else pytest.approx(plain[index], abs=1e-6)
             assert entry[name] == expected, (entry["name"], name)
+
+
+def assert_same(truth: Annotations, found: Sequence[Detection], image_ids: Sequence[int]) -> None:
+    """The twelve metrics and those of each class are pycocotools', to 1e-9."""
+    measured = coco_metrics(truth, Detections.of(found), image_ids)
+    evaluator = pycocotools_evaluation(truth, found, image_ids)
+    assert list(measured.metrics.values()) == pytest.approx(known(evaluator.stats), abs=1e-9)
+    for entry in measured.per_class:
+        of_class = evaluator.eval["precision"][:, :, evaluator.params.catIds.index(entry["category_id"]), :, -1]
+        tables = [of_class[..., 0], of_class[:1, :, 0], *(of_class[..., size] for size in (1, 2, 3))]
+        expected = known([table.mean() for table in tables])
+        assert [entry[name] for name in CLASS_METRICS] == pytest.approx(expected, abs=1e-9)
+
+
+def known(values: Sequence[float]) -> list[float | None]:
+    return [None if value < 0 else float(value) for value in values]
+
+
+@settings(max_examples=200, deadline=None)
+@given(small_cases())
+def test_it_equals_pycocotools_on_any_boxes(case: tuple[Annotations, list[Detection]]) -> None:
+    truth, found = case
+    assert_same(truth, found, [1, 2, 3])
+    assert_same(truth, found, [3, 1])
+
+
+def test_many_images_given_in_any_order_are_ranked_by_their_ids() -> None:
+    """More images than are handed over at once, with equal scores everywhere."""
+    objects = [Annotation(n, n, 1 + n % 3, (0, 0, 20 + n, 50), (20 + n) * 50, n % 50 == 0) for n in range(1, 251)]
+    truth = invented_truth(250, 3, objects)
+    boxes = np.random.default_rng(0).integers(0, 40, (2000, 4)).tolist()
+    found = [
+        Detection(1 + (7 * n) % 250, 1 + n % 3, (x / 4, y / 4, 20 + w + n % 250, 50 + h / 4), (n % 4) / 4)
+        for n, (x, y, w, h) in enumerate(boxes)
+    ]
+    assert_same(truth, found, range(250, 0, -1))
+
+
+def test_more_than_a_hundred_detections_of_a_class_in_an_image() -> None:
+    truth = invented_truth(1, 2, [Annotation(1, 1, 1, (0, 0, 50, 50), 2500, False)])
+    assert_same(truth, [Detection(1, 1 + n % 2, (0, 0, 50, 50 - n % 9), 0.001 * n) for n in range(240)], [1])
+
+
+def test_there_is_nothing_to_measure_without_images_or_categories() -> None:
+    nothing = dict.fromkeys(METRICS)
+    assert coco_metrics(invented_truth(2, 1, []), Detections.of([]), []).metrics == nothing
+    empty = coco_metrics(invented_truth(1, 0, []), Detections.of([Detection(1, 1, (0, 0, 1, 1), 0.5)]), [1])
+    assert (empty.metrics, empty.per_class) == (nothing, [])

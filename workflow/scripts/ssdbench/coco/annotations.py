@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
 from ssdbench.arrays import Float64
 from ssdbench.coco.box_form import box_form_notes
@@ -19,6 +19,8 @@ from ssdbench.coco.entries import (
     LARGEST_LENGTH,
     Box,
     Fault,
+    SoundId,
+    SoundLength,
     box_of,
     column_id,
     entries_of,
@@ -76,9 +78,11 @@ def read_annotations(path: Path) -> Annotations:
     categories = _distinct(path, "categories", document.categories, _category, large)
     images = _distinct(path, "images", document.images, _image, large)
     image_ids, category_ids = {image.id for image in images}, {category.id for category in categories}
-    annotations = _distinct(
-        path, "annotations", document.annotations, lambda row: _annotation(row, image_ids, category_ids), {}
-    )
+    annotations = _sound_annotations(document.annotations, image_ids, category_ids)
+    if annotations is None:
+        annotations = _distinct(
+            path, "annotations", document.annotations, lambda row: _annotation(row, image_ids, category_ids), {}
+        )
     if not images:
         raise UserError(f"{path} lists no images. Give the annotations of the images to evaluate.")
     without_area = sum(row.area is UNSET for row in document.annotations)
@@ -178,13 +182,45 @@ def _distinct(
     return list(entries_of(path, section, rows, build_new))
 
 
+_Side = Annotated[float, Meta(ge=0, le=LARGEST_LENGTH)]
+
+
+class _SoundAnnotation(Struct, gc=False):
+    """A row without fault, if its image and category are there."""
+
+    id: SoundId
+    image_id: SoundId
+    category_id: SoundId
+    bbox: tuple[SoundLength, SoundLength, _Side, _Side]
+    area: Annotated[float, Meta(ge=0, le=LARGEST_LENGTH**2)]
+    iscrowd: Annotated[int, Meta(ge=0, le=1)] | UnsetType
+
+
+def _sound_annotations(
+    rows: Sequence[_AnnotationRow], image_ids: set[int], category_ids: set[int]
+) -> list[Annotation] | None:
+    """What `_annotation` makes of each row, in a fifth of the time; None if a row has a fault or is unusual."""
+    try:
+        sound = convert(rows, list[_SoundAnnotation], from_attributes=True)
+    except ValidationError:
+        return None
+    is_distinct = len({row.id for row in sound}) == len(sound)
+    if not (
+        is_distinct
+        and image_ids.issuperset(row.image_id for row in sound)
+        and category_ids.issuperset(row.category_id for row in sound)
+    ):
+        return None
+    return [Annotation(row.id, row.image_id, row.category_id, row.bbox, row.area, row.iscrowd == 1) for row in sound]
+
+
 def _category(row: _CategoryRow) -> Category:
     return Category(column_id(id_of(row, "id")), text_of(row, "name"))
 
 
 def _image(row: _ImageRow) -> ImageRecord:
     name = text_of(row, "file_name")
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if name.startswith("/") or (".." in name and ".." in PurePosixPath(name).parts):
         raise Fault(f".file_name is {shown(name)}, which leaves the folder of the images")
     width, height = id_of(row, "width"), id_of(row, "height")
     if not (1 <= width <= LARGEST_LENGTH and 1 <= height <= LARGEST_LENGTH):

@@ -30,7 +30,7 @@ def decode_file(path: Path, form: type[T]) -> T:
     Raises:
         UserError: the file is missing, unreadable, not JSON or not of this form.
     """
-    with json_errors(path, "Correct it, or give another file."):
+    with json_errors(path):
         text = _utf8(path.read_bytes(), path)
         try:
             return msgspec.json.decode(text, type=form)

@@ -26,6 +26,7 @@ from ssdbench.evaluation.coco_matching import CocoParams, Matches, coco_params
 COMPARED_METRICS = ("AP", "AP50", "APsmall", "APmedium", "APlarge")
 
 _NUMBERS_AT_ONCE = 2**22  # of the largest array: bounds memory
+_DRAWS_AT_ONCE = 256  # more are not faster: the arrays outgrow the caches
 _MOST_IMAGES = 1_000_000  # advice to take more would be useless
 
 
@@ -90,7 +91,8 @@ def draw(matches: Matches, replicates: int = 1000, seed: int = 0) -> Draws:
     params = coco_params()
     curves = list(curves_of(matches, params))
     count = len(matches.image_ids)
-    at_once = max(_NUMBERS_AT_ONCE // max(count, *(curve.largest for curve in curves), 1), 1)
+    largest = max(count, *(curve.largest for curve in curves), 1)
+    at_once = min(max(_NUMBERS_AT_ONCE // largest, 1), _DRAWS_AT_ONCE)
     random = np.random.default_rng(seed)
     drawn = np.empty((replicates, len(COMPARED_METRICS)))
     for first in range(0, replicates, at_once):

@@ -1,22 +1,20 @@
-"""COCO's detection metrics, equal to those of pycocotools, which checks them on some images of every run."""
+"""COCO's detection metrics, computed by hotcoco and checked with pycocotools on some images of every run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ssdbench.coco.annotations import Annotations
+from ssdbench.arrays import Float64, Int64
+from ssdbench.coco.annotations import Annotation, Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.evaluation.average_precision import average_precisions, curves_of
-from ssdbench.evaluation.coco_matching import coco_params, match
 
-MOST = (1, 10, 100)  # how many detections of a category in an image count for recall
+_AT_ONCE = 100  # images that are handed over at once: they fit into a cache
 
 
 @dataclass(frozen=True)
@@ -33,57 +31,98 @@ class CocoMetrics:
 
 def coco_metrics(truth: Annotations, found: Detections, image_ids: Collection[int]) -> CocoMetrics:
     """Compute COCO's metrics of detections in the given images; objects and detections in others are left out."""
-    params, wanted = coco_params(), set(image_ids)
-    matches = match(truth, found, wanted)
-    shape = len(params.areas), len(matches.category_ids), len(params.ious)
-    truths = _counts((matches.truth_size, matches.truth_category), shape[:2])
-    absent = np.where(truths, 1.0, np.nan)[..., None]
-    precision = np.zeros(shape)
-    once = np.ones((len(matches.image_ids), 1))
-    for curve in curves_of(matches, params):
-        precision[curve.size, curve.category] = average_precisions(curve, once, params)[1][:, 0]
-    precision *= absent
-    rank = matches.detection_rank[matches.match_detection]
-    recall = {}
-    for most in MOST:
-        counting = matches.match_true & (rank < most)
-        taken = tuple(column[counting] for column in (matches.match_size, matches.match_category, matches.match_iou))
-        recall[most] = _counts(taken, shape) / np.maximum(truths, 1)[..., None] * absent
-    every, small, medium, large = range(len(params.areas))
+    wanted = set(image_ids)
+    objects = [row for row in truth.annotations if row.image_id in wanted]
+    precision, recall = _evaluated(
+        objects, found, np.array(sorted(wanted), np.int64), np.array([one.id for one in truth.categories], np.int64)
+    )
+    ap, ar = precision[..., -1].mean(axis=1), recall[..., -1]
+    every, small, medium, large = range(4)
     values = [
-        precision[every], precision[every, :, 0], precision[every, :, 5], *precision[[small, medium, large]],
-        *(recall[most][every] for most in MOST), *recall[MOST[-1]][[small, medium, large]],
+        ap[..., every], ap[0, :, every], ap[5, :, every], *(ap[..., size] for size in (small, medium, large)),
+        *(recall[..., every, most] for most in range(3)), *(ar[..., size] for size in (small, medium, large)),
     ]  # fmt: skip
-    objects = Counter(row.category_id for row in truth.annotations if row.image_id in wanted and not row.iscrowd)
+    counts = Counter(row.category_id for row in objects if not row.iscrowd)
     return CocoMetrics(
         {name: _mean(value) for name, value in zip(METRICS, values, strict=True)},
         [
             {
                 "category_id": category.id,
                 "name": category.name,
-                "truths": objects[category.id],
-                **_class_metrics(precision[:, int(np.searchsorted(matches.category_ids, category.id))]),
+                "truths": counts[category.id],
+                **class_metrics(ap[:, number].T),
             }
-            for category in truth.categories
+            for number, category in enumerate(truth.categories)
         ],
     )
 
 
-def _counts(indices: tuple[NDArray[np.int64], ...], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """How often each tuple of indices occurs: int64 [shape]."""
-    flat = np.ravel_multi_index(indices, shape) if len(indices[0]) else indices[0]
-    counts: NDArray[np.int64] = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-    return counts
+def _evaluated(
+    objects: Sequence[Annotation], found: Detections, image_ids: Int64, category_ids: Int64
+) -> tuple[Float64, Float64]:
+    """Precision float64 [10, 101, K, 4, 3] and recall float64 [10, K, 4, 3], as `COCOeval.eval` has them; NaN without
+    objects.
+
+    Their axes: IoU threshold, recall, category, size, most detections of a category in an image.
+
+    Args:
+        objects: of these images. image_ids: int64 [N], ascending, as COCO ranks equal scores. category_ids: int64 [K].
+    """
+    from hotcoco import StreamingEval
+
+    evaluator = StreamingEval([{"id": number, "name": str(number)} for number in range(len(category_ids))])
+    truth_image = _places(image_ids, [row.image_id for row in objects])
+    truth_category = _places(category_ids, [row.category_id for row in objects]).tolist()
+    truth_order = np.argsort(truth_image, kind="stable")
+    image, category = _places(image_ids, found.image_id), _places(category_ids, found.category_id)
+    order = np.flatnonzero((image >= 0) & (category >= 0))
+    order = order[np.argsort(image[order], kind="stable")]
+    borders = range(0, len(image_ids) + _AT_ONCE, _AT_ONCE)
+    truth_ends, ends = (np.searchsorted(one, borders) for one in (truth_image[truth_order], image[order]))
+    for number, first in enumerate(borders[:-1]):
+        images = range(first, min(first + _AT_ONCE, len(image_ids)))
+        truths = truth_order[slice(*truth_ends[number : number + 2])]
+        rows = order[slice(*ends[number : number + 2])]
+        evaluator.update(
+            [{"id": number} for number in images],
+            [
+                {
+                    "id": row + 1,
+                    "image_id": int(truth_image[row]),
+                    "category_id": truth_category[row],
+                    "bbox": objects[row].bbox,
+                    "area": objects[row].area,
+                    "iscrowd": int(objects[row].iscrowd),
+                }
+                for row in truths.tolist()
+            ],
+            np.column_stack([image[rows], found.box[rows], found.score[rows], category[rows]]),
+        )
+    finished = evaluator.finalize()
+    finished.accumulate()
+    assert finished.eval
+    precision, recall = (finished.eval[key] for key in ("precision", "recall"))
+    return np.where(precision < 0, np.nan, precision), np.where(recall < 0, np.nan, recall)
 
 
-def _class_metrics(precision: NDArray[np.float64]) -> dict[str, float | None]:
+def _places(ids: Int64, values: Int64 | list[int]) -> Int64:
+    """The place of each value among `ids`, which are distinct: int64 [N]; -1 for one that is not there."""
+    values = np.asarray(values, np.int64)
+    if not len(ids):
+        return np.full(len(values), -1)
+    order = np.argsort(ids)
+    nearest = order[np.searchsorted(ids, values, sorter=order).clip(max=len(ids) - 1)]
+    return np.where(ids[nearest] == values, nearest, -1)
+
+
+def class_metrics(precision: Float64) -> dict[str, float | None]:
     """Metrics of one category from its AP float64 [4, 10] at each size and threshold, NaN without objects."""
     every, small, medium, large = precision
     values = {"AP": every, "AP50": every[0], "APsmall": small, "APmedium": medium, "APlarge": large}
     return {name: _mean(value) for name, value in values.items()}
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
+def _mean(values: Float64) -> float | None:
     """The mean of the values that are not NaN; None if all are."""
     there = values[~np.isnan(values)]
     return float(there.mean()) if there.size else None

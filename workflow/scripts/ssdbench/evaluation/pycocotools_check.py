@@ -17,7 +17,7 @@ from ssdbench.coco.annotations import Annotation, Annotations
 from ssdbench.coco.detections import Detection, Detections
 from ssdbench.coco.metric_names import METRICS
 from ssdbench.errors import UserError
-from ssdbench.evaluation.coco_metrics import _class_metrics, coco_metrics
+from ssdbench.evaluation.coco_metrics import class_metrics, coco_metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _found_row(detection: Detection) -> dict[str, Any]:
 def _theirs_of_class(precision: NDArray[np.float64]) -> dict[str, float | None]:
     """The same from pycocotools' precision [IoU threshold, recall, size, most detections per image]; -1: no object."""
     of_size = precision[..., -1].mean(axis=1).T
-    return _class_metrics(np.where(of_size < 0, np.nan, of_size))
+    return class_metrics(np.where(of_size < 0, np.nan, of_size))
 
 
 def _known(value: float) -> float | None:

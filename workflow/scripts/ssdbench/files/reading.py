@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from ssdbench.errors import UserError
-from ssdbench.files.origin import damaged
-from ssdbench.files.origin import remedy as remedy_of
+from ssdbench.files.origin import damaged, remedy
 
 
 def read_json(path: Path) -> Any:
@@ -38,11 +37,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def json_errors(path: Path, remedy: str = "") -> Iterator[None]:
-    """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON.
-
-    remedy: the sentence that says what to do about a file that is not JSON; else it follows from who made the file.
-    """
+def json_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a JSON file is read into a UserError: it is missing, unreadable or not JSON."""
     try:
         yield
     except FileNotFoundError as error:
@@ -50,7 +46,7 @@ def json_errors(path: Path, remedy: str = "") -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, or a number that is too long
-        raise UserError(f"{path} is not JSON: {error}. {remedy or remedy_of(path)}") from error
+        raise UserError(f"{path} is not JSON: {error}. {remedy(path)}") from error
 
 
 def read_yaml(path: Path) -> Any:

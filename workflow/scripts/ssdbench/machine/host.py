@@ -106,7 +106,7 @@ def limit_pools(threads: int) -> None:
 
     Call this once, at the start of a process: libraries read the variables when they are loaded.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
     import cv2
 
