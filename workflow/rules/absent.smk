@@ -37,6 +37,7 @@ def logs_of(cell):
         "framework": framework,
         "precision": precision,
         "calibration": calibration,
+        "quantisation": PLAN.quantisation_of(cell),
     }
     steps = {
         "metrics": "evaluate_detections",

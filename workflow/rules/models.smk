@@ -58,6 +58,7 @@ rule quantise_model:
     wildcard_constraints:
         precision="int8",
         calibration=r"[^-]+-\d+-seed\d+-[0-9a-f]{8}",
+        quantisation=r"(-[78]bit)?",
     priority: 250
     conda:
         ENVIRONMENT
@@ -67,6 +68,7 @@ rule quantise_model:
         runtime=with_each_attempt(60),
     params:
         row=model_row,
+        weight_bits=weight_bits_of,
         code=code("convert_model.py"),
         versions=converter_versions,
     script:

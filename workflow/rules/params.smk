@@ -156,6 +156,12 @@ def converter_versions(wildcards):
     )
 
 
+def weight_bits_of(wildcards):
+    """Bits of the weights of an int8 artifact: 7 or 8 where its path says so, else `auto`."""
+    fixed = re.search(r"-([78])bit", wildcards.quantisation)
+    return int(fixed[1]) if fixed else "auto"
+
+
 def nms_of(wildcards):
     """NMS settings for protocols that use them: a change reruns no cell whose graph brings its own."""
     uses_ours = protocol(wildcards.protocol).graph_kind == "heads"

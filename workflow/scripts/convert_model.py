@@ -9,6 +9,7 @@ from ssdbench.catalog.plain import from_plain
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.catalog.support import is_published_file
 from ssdbench.coco.image_list import ImageRecord, read_image_list
+from ssdbench.conversion.artifact import has_7_bits
 from ssdbench.conversion.convert import convert
 from ssdbench.fetch.model_source import open_source
 from ssdbench.images.image_folder import folder_records
@@ -39,7 +40,8 @@ def work() -> steps.Record:
     if is_published_file(row, words.kind, words.framework):
         card = take_file(*artifact, destination)
     else:
-        card = convert(*artifact, int8_saturates(host_facts()["cpu_flags"]), destination)
+        bits = snakemake.params.get("weight_bits", "auto")
+        card = convert(*artifact, has_7_bits(bits, int8_saturates(host_facts()["cpu_flags"])), destination)
     return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ssdbench.coco.image_list import ImageList, ImageRecord
-from ssdbench.conversion.artifact import check_processor, open_artifact
+from ssdbench.conversion.artifact import check_processor, has_7_bits, open_artifact
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import sha256_file
 from ssdbench.files.writing import write_json
@@ -38,6 +38,19 @@ def test_eight_bit_weights_do_not_run_where_sums_saturate() -> None:
         check_processor({"reduce_range": False}, saturates=True)
     for reduce_range, saturates in ((True, True), (False, False), (None, True)):
         check_processor({"reduce_range": reduce_range}, saturates)
+
+
+@pytest.mark.parametrize(
+    ("weight_bits", "saturates", "seven"),
+    [("auto", True, True), ("auto", False, False), (7, True, True), (7, False, True), (8, False, False)],
+)
+def test_weights_have_the_bits_asked_for_or_needed(weight_bits: Any, saturates: bool, seven: bool) -> None:
+    assert has_7_bits(weight_bits, saturates) is seven
+
+
+def test_eight_bits_are_not_made_where_their_sums_saturate() -> None:
+    with pytest.raises(UserError, match=r"calibration\.weight_bits is 8.*Set it to auto or 7"):
+        has_7_bits(8, saturates=True)
 
 
 def test_an_evaluation_image_among_the_calibration_images_fails_the_cell() -> None:

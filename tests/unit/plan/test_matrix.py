@@ -163,6 +163,19 @@ def test_the_calibration_id_changes_with_number_seed_and_dataset() -> None:
     assert len(ids) == 4
 
 
+def test_fixed_weight_bits_name_onnx_files_and_no_others() -> None:
+    def folders(bits: Any) -> dict[str, str]:
+        plan = plan_of({"precisions": ["int8", "fp32"], "calibration": {"weight_bits": bits}})
+        return {f"{cell.framework} {cell.precision}": Path(plan.artifact(cell)).name for cell in plan.supported}
+
+    today, seven = folders("auto"), folders(7)
+    assert not today["onnxruntime int8"].endswith("bit")
+    assert seven["onnxruntime int8"] == seven["openvino int8"] == f"{today['onnxruntime int8']}-7bit"
+    assert folders(8)["onnxruntime int8"].endswith("-8bit")
+    others = [name for name in today if name not in ("onnxruntime int8", "openvino int8")]
+    assert [seven[name] for name in others] == [today[name] for name in others]
+
+
 def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> None:
     rows = read_yaml(ROOT / "workflow" / "resources" / "registry.yaml")["models"]["ssdlite_mobilenet_v2"]
     overlay = tmp_path / "mine.yaml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ssdbench.conversion.model_contents import contents_of
 from ssdbench.errors import UserError
@@ -42,6 +42,23 @@ def open_artifact(card_path: Path) -> tuple[dict[str, Any], Path]:
     return card, path
 
 
+def has_7_bits(weight_bits: Literal["auto", 7, 8], saturates: bool) -> bool:
+    """Whether the weights of an int8 ONNX file get 7 bits: as `calibration.weight_bits` says, or as this CPU needs.
+
+    Args:
+        saturates: whether sums of 8-bit products saturate on this CPU.
+
+    Raises:
+        UserError: 8 bits are asked for where they saturate.
+    """
+    if weight_bits == 8 and saturates:
+        raise UserError(
+            "calibration.weight_bits is 8, but sums of 8-bit products saturate on this processor (x86 without VNNI): "
+            "accuracy would collapse. Set it to auto or 7, or convert and run on a processor with VNNI."
+        )
+    return saturates if weight_bits == "auto" else weight_bits == 7
+
+
 def check_processor(card: dict[str, Any], saturates: bool) -> None:
     """Make sure that an int8 ONNX file with 8-bit weights does not run where 8-bit sums saturate.
 
@@ -51,6 +68,6 @@ def check_processor(card: dict[str, Any], saturates: bool) -> None:
     if card.get("reduce_range") is False and saturates:
         raise UserError(
             "This int8 artifact has 8-bit weights, made for processors with VNNI, and sums of 8-bit products "
-            "saturate on this one. Delete its card.json and convert on this processor (7-bit weights), or run it on "
-            "one with VNNI."
+            "saturate on this one. Set calibration.weight_bits to 7 and convert again: such a file is right on every "
+            "processor. Or run this one on a processor with VNNI."
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ssdbench.catalog.cell_name import CellName
 from ssdbench.catalog.dataset_tag import Tag, parse_tag, read_ids
@@ -67,7 +67,10 @@ class VerdictRule:
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration. Lists are in the order given; `tags` covers `published` rows too."""
+    """A checked configuration. Lists are in the order given; `tags` covers `published` rows too.
+
+    weight_bits: of int8 ONNX files; `auto` is what the processor needs.
+    """
 
     datasets: tuple[str, ...]
     models: tuple[str, ...]
@@ -77,6 +80,7 @@ class Config:
     reference: tuple[str, str]
     calibration_images: int
     calibration_seed: int
+    weight_bits: Literal["auto", 7, 8]
     nms: Mapping[str, float]
     timing: Timing
     verdict: VerdictRule
@@ -134,6 +138,7 @@ def load_config(raw: Mapping[str, Any], schema: Path, environment: Mapping[str, 
         reference=(full["reference"]["framework"], full["reference"]["precision"]),
         calibration_images=full["calibration"]["images"],
         calibration_seed=full["calibration"]["seed"],
+        weight_bits=full["calibration"]["weight_bits"],
         nms=full["nms"],
         timing=_timing(full["timing"]),
         verdict=VerdictRule(**full["verdict"]),

@@ -1,7 +1,8 @@
 """Every path of a run: patterns with Snakemake's wildcards, and functions that fill them. No path is written elsewhere.
 
 Wildcards: {tag} a dataset tag, {dataset} its name, {model}, {protocol}, {framework}, {precision} the words of a cell;
-{kind} a graph kind, {calibration} a calibration id, {batch} images a call, {setting} and {round} of a timing, {shard}.
+{kind} a graph kind, {calibration} a calibration id, {quantisation} what else decides an int8 file (`-7bit`; mostly
+empty), {batch} images a call, {setting} and {round} of a timing, {shard}.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DOWNLOADS = "resources/downloads"
 # A model: its source as published, and its artifacts, each a folder with the model file and card.json.
 SOURCE = "resources/models/{model}/source"
 ARTIFACT = "resources/models/{model}/artifacts/{kind}/{framework}/{precision}"
-INT8_ARTIFACT = f"{ARTIFACT}-{{calibration}}"
+INT8_ARTIFACT = f"{ARTIFACT}-{{calibration}}{{quantisation}}"
 BATCH_ARTIFACT = f"{ARTIFACT}-b{{batch}}{{calibrated}}"
 SINGLE_ARTIFACT = f"{ARTIFACT}{{calibrated}}"  # which a batch's artifact is made from
 
@@ -144,5 +145,5 @@ def dataset_log(step: str) -> str:
 
 FETCH_LOG = model_log("fetch_model")
 CONVERT_LOG = model_log("convert_model-{kind}-{framework}-{precision}")
-QUANTISE_LOG = model_log("quantise_model-{kind}-{framework}-{precision}-{calibration}")
+QUANTISE_LOG = model_log("quantise_model-{kind}-{framework}-{precision}-{calibration}{quantisation}")
 BATCH_LOG = model_log("batch_model-{kind}-{framework}-{precision}-b{batch}{calibrated}")

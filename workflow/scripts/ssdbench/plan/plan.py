@@ -219,6 +219,11 @@ class Plan:
         number, seed = self.config.calibration_images, self.config.calibration_seed
         return f"{dataset}-{number}-seed{seed}-{self.candidates[dataset][:8]}"
 
+    def quantisation_of(self, name: CellName) -> str:
+        """What decides an int8 cell's file besides its calibration images, as a part of its path; mostly empty."""
+        fixed = self.config.weight_bits != "auto" and self.artifact_of(name)[0] == "onnxruntime"
+        return f"-{self.config.weight_bits}bit" if fixed and self.calibration_of(name) else ""
+
     def calibration_list(self, calibration: str) -> str:
         """The list of the calibration images with that id."""
         return fill(paths.CALIBRATION_LIST, dataset=calibration.partition("-")[0], calibration=calibration)
@@ -233,6 +238,7 @@ class Plan:
         calibration = self.calibration_of(name)
         has_own = batch > 1 and frameworks()[framework].fixes_batch
         version = precision + (f"-b{batch}" if has_own else "") + (f"-{calibration}" if calibration else "")
+        version += self.quantisation_of(name)
         kind = self._row(name).graph_kind
         return fill(paths.ARTIFACT, model=name.model, kind=kind, framework=framework, precision=version)
 

@@ -17,7 +17,7 @@ def configuration_of(plan: Plan, name: CellName) -> dict[str, Any]:
     uses_nms = protocol(name.protocol).graph_kind == "heads"
     return {
         "registries": [str(file) for file in plan.config.registries],
-        "calibration": plan.calibration_of(name),
+        "calibration": plan.calibration_of(name) + plan.quantisation_of(name),
         "nms": dict(plan.config.nms) if uses_nms else None,
         "timing": vars(plan.config.timing),
         "verdict": vars(plan.config.verdict),
