@@ -13,6 +13,7 @@ from ssdbench.coco.image_list import ImageList, ImageRecord, read_image_list
 from ssdbench.conversion.artifact import check_processor, open_artifact
 from ssdbench.diagnosis import explain
 from ssdbench.diagnosis.explain import ExpectedAP, Explanation
+from ssdbench.diagnosis.int8_loss import int8_loss
 from ssdbench.diagnosis.usual_causes import FoundByImage, usual_causes
 from ssdbench.evaluation.image_matching import found_by_image
 from ssdbench.files.reading import read_record
@@ -29,7 +30,8 @@ def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images))
     explanation = Explanation()
     if explain.departs(parity):
-        explanation = departure(images, parity)
+        card = read_record(Path(snakemake.input.artifact, "card.json"))
+        explanation = departure(images, parity).with_int8(int8_loss(card))
     expected = explain.against_expected(snakemake.params.expected, metrics, parts)
     if not explanation.asked and expected and expected.is_outside:
         if expected.ours > expected.AP:

@@ -85,6 +85,15 @@ def test_a_reference_that_is_off_from_its_expected_ap_tells_its_diagnosis_withou
     assert told["is_found"] and [trial["explained"] for trial in told["trials"]] == ["97 %", "none, it widens it"]
 
 
+def test_the_layers_of_an_int8_cell_that_lose_most_are_shown() -> None:
+    worst = {"name": "project", "layer": "model/project", "loss": 0.00731, "share": 0.1072, "cut": 0.0}
+    diagnosis = {**make_diagnosis(), "int8": {"special": ["weights in 7 bits"], "layers": [worst]}}
+    (told,) = table(cell("tflite", "int8", make_parity("int8", heads=1.5), diagnosis=diagnosis))["told"]
+    assert [(one["name"], one["share"], one["loss"], one["cut"]) for one in told["layers"]] == [
+        ("project", "10.7%", "0.0073", "0")
+    ]
+
+
 def test_every_tolerance_is_shown_with_its_limit_and_reason() -> None:
     (told,) = table(cell("tflite", "int8", make_parity("int8", heads=1.5)))["told"]
     assert [figure["reason"] for figure in told["figures"]] == [tolerance.reason for tolerance in TOLERANCES]

@@ -57,6 +57,14 @@ class _Detector:
 
 
 @dataclass(frozen=True)
+class _File:
+    """A model file, and of int8 how it is quantised and what its layers lose: see `layer_losses`."""
+
+    data: bytes
+    quantisation: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class _Made:
     """What the card says of a file beyond its contents; anchors only of `heads` files. reduce_range: whether the
     weights have 7 bits, None where that makes no difference or is not known."""
@@ -64,6 +72,7 @@ class _Made:
     check: dict[str, Any]
     anchors: Float32 | None
     notes: tuple[str, ...]
+    quantisation: dict[str, Any] | None
     reduce_range: bool | None = None
 
 
@@ -114,6 +123,7 @@ def convert(
             "class_ids": list(row.class_ids) or None,
             "labels": list(row.labels) or None,
             "reduce_range": made.reduce_range,
+            "quantisation": made.quantisation,
             "notes": list(made.notes),
             "check": made.check,
             "versions": package_versions(tools.converters),
@@ -147,7 +157,8 @@ def _make(
     detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
     del graph_def
     gc.collect()  # TensorFlow's graphs are circles that hold the weights: 1 GB of a graph of 70 MB before the next step
-    path.write_bytes(_WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range))
+    file = _WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range)
+    path.write_bytes(file.data)
     gc.collect()
     _LOG.info("Checking it on %d images.", len(pixels))
     unfolded = path.with_name("reference.pb")
@@ -168,33 +179,37 @@ def _make(
         check_conversion.require(figures, against, len(pixels)),
         anchors if graph_kind == "heads" else None,
         (*notes, *nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
+        file.quantisation,
         reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
     )
 
 
 def _tensorflow_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> bytes:
+) -> _File:
     graph_def = detector.heads if graph_kind == "heads" else _detection_graph(detector)
-    data: bytes = graph_def.SerializeToString(deterministic=True)
-    return data
+    return _File(graph_def.SerializeToString(deterministic=True))
 
 
 def _tflite_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> bytes:
+) -> _File:
+    from ssdbench.conversion.tflite_losses import int8_facts
     from ssdbench.conversion.to_tflite import convert_tflite, detection_ending, heads_alone
 
     row = detector.row
     ending = heads_alone if graph_kind == "heads" else detection_ending(detector.anchors, row)
-    return convert_tflite(detector.heads, ending, row, precision, pixels)
+    made = convert_tflite(detector.heads, ending, row, precision, pixels)
+    if precision != "int8":
+        return _File(made.data)
+    return _File(made.data, int8_facts(made.calibrated, pixels, head_layout(row)))
 
 
 def _onnx_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> bytes:
+) -> _File:
     from ssdbench.conversion.detection_graph import IMAGE_TENSOR, OUTPUTS
-    from ssdbench.conversion.to_onnx import onnx_of, to_fp16, to_int8, to_int8_dynamic
+    from ssdbench.conversion.to_onnx import int8_facts, onnx_of, to_fp16, to_int8, to_int8_dynamic
 
     if graph_kind == "heads":
         model = onnx_of(detector.heads, PIXELS, _HEADS)
@@ -202,12 +217,13 @@ def _onnx_file(
         model = onnx_of(_detection_graph(detector), IMAGE_TENSOR, OUTPUTS)
     if precision == "fp16":
         model = to_fp16(model)
+    facts = None
     if precision == "int8":
-        model = to_int8(model, pixels, reduce_range)
+        floats, model = model, to_int8(model, pixels, reduce_range)
+        facts = int8_facts(floats, model, pixels, reduce_range)
     if precision == "int8_dynamic":
         model = to_int8_dynamic(model)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return _File(model.SerializeToString(deterministic=True), facts)
 
 
 _WRITERS = {"tensorflow": _tensorflow_file, "tflite": _tflite_file, "onnxruntime": _onnx_file}

@@ -6,12 +6,14 @@ The same input gives the same numbers, not the same bytes: tf2onnx names its ten
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssdbench.arrays import UInt8
 from ssdbench.conversion.cut_heads import MODEL
+from ssdbench.conversion.layer_losses import loss_images, quantisation_facts
+from ssdbench.conversion.onnx_losses import layer_sums, layers_of, weights_per_channel
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
@@ -54,15 +56,23 @@ def to_fp16(model: Any) -> Any:
     return convert_float_to_float16(model, keep_io_types=True)
 
 
-def to_int8(model: Any, pixels: Sequence[UInt8], reduce_range: bool) -> Any:
+def to_int8(
+    model: Any,
+    pixels: Sequence[UInt8],
+    reduce_range: bool,
+    in_floats: Collection[str] = (),
+    ranges: Path | None = None,
+) -> Any:
     """The model with integer convolutions (QDQ, weights per channel, ranges by MinMax over `pixels`).
 
-    reduce_range: weights in 7 bits, for CPUs whose 8-bit products would saturate (those without VNNI).
+    Args:
+        reduce_range: weights in 7 bits, for CPUs whose 8-bit products would saturate (those without VNNI).
+        in_floats: names of nodes that stay in floats.
+        ranges: a file that keeps the ranges, so that the next call with it need not find them again.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    foreign = [n.name for n in model.graph.node if n.op_type == "Add" and not n.name.startswith(f"{MODEL}/")]
     with tempfile.TemporaryDirectory() as folder:
         floats, integers = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, str(floats))
@@ -72,14 +82,39 @@ def to_int8(model: Any, pixels: Sequence[UInt8], reduce_range: bool) -> Any:
             _reader(model.graph.input[0].name, pixels),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_INTEGER_OPERATORS,
-            nodes_to_exclude=foreign,
+            nodes_to_exclude=[*_foreign(model), *in_floats],
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
+            calibration_cache_path=ranges,
         )
         return onnx.load(str(integers))
+
+
+def int8_layers(model: Any) -> dict[str, tuple[str, ...]]:
+    """The layers of an fp32 model that `to_int8` quantises: name of the tensor that a layer makes -> its nodes."""
+    return layers_of(model, _INTEGER_OPERATORS, _foreign(model))
+
+
+def int8_facts(
+    model: Any, integers: Any, pixels: Sequence[UInt8], reduce_range: bool, in_floats: Collection[str] = ()
+) -> dict[str, Any]:
+    """How an int8 model is quantised, and what its layers lose: the card's `quantisation`.
+
+    Args:
+        model: fp32. integers: what `to_int8` made of it with `pixels` and `reduce_range`.
+        in_floats: names of the layers that were left in floats.
+    """
+    images = loss_images(pixels)
+    sums = layer_sums(model, integers, int8_layers(model), images)
+    per_channel = weights_per_channel(integers)
+    return quantisation_facts(7 if reduce_range else 8, per_channel, in_floats, sums, len(pixels), len(images))
+
+
+def _foreign(model: Any) -> list[str]:
+    return [n.name for n in model.graph.node if n.op_type == "Add" and not n.name.startswith(f"{MODEL}/")]
 
 
 def to_int8_dynamic(model: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,17 @@ Outputs = dict[str, Any]
 Ending = Callable[[Any, Any], Outputs]
 
 
-def convert_tflite(heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]) -> bytes:
+@dataclass(frozen=True)
+class TfliteFile:
+    """A TFLite file, and of int8 the network in floats with the ranges of its activations; else empty."""
+
+    data: bytes
+    calibrated: bytes = b""
+
+
+def convert_tflite(
+    heads: GraphDef, ending: Ending, row: ModelRow, precision: str, pixels: Sequence[UInt8]
+) -> TfliteFile:
     """A TFLite file that takes uint8 RGB pixels [1, S, S, 3] and gives what `ending` makes of the heads.
 
     fp16 stores the weights in half precision. int8_dynamic stores them in 8 bits and takes the ranges of activations
@@ -53,12 +64,33 @@ def convert_tflite(heads: GraphDef, ending: Ending, row: ModelRow, precision: st
         if integer:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
-            converter.representative_dataset = lambda: _images(pixels, layout)
-        model: bytes = converter.convert()
-    return model
+            converter.representative_dataset = lambda: normalised_images(pixels, layout)
+            calibrated = _keep_calibrated(converter)
+            return TfliteFile(converter.convert(), calibrated[0])
+        return TfliteFile(converter.convert())
 
 
-def _images(pixels: Sequence[UInt8], layout: HeadLayout) -> Iterator[list[Float32]]:
+def _keep_calibrated(converter: Any) -> list[bytes]:
+    """A list that gets the calibrated network when the converter has made it.
+
+    The converter quantises it at once and lets it go. To find the ranges a second time would double the time of a
+    conversion. TensorFlow's QuantizationDebugger takes the same two steps.
+    """
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    kept: list[bytes] = []
+    calibrate = converter._quantize
+
+    def quantize(model: Any, input_type: Any, output_type: Any, *others: Any) -> Any:
+        converter._experimental_calibrate_only = True
+        kept.append(calibrate(model, input_type, output_type, *others))
+        return mlir_quantize(kept[0], input_data_type=input_type, output_data_type=output_type)
+
+    converter._quantize = quantize
+    return kept
+
+
+def normalised_images(pixels: Sequence[UInt8], layout: HeadLayout) -> Iterator[list[Float32]]:
     """Normalised images; the first gets one black and one white pixel, so that the input's range is the
     whole grey scale whatever the images hold."""
     for index, image in enumerate(pixels):

@@ -7,7 +7,7 @@ one? Most cells raise neither; then nothing is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from ssdbench.catalog.protocols import Protocol
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.diagnosis.int8_loss import Int8Loss
 from ssdbench.diagnosis.usual_causes import (
     LEAST_SHORTFALL,
     Cause,
@@ -53,7 +54,7 @@ class Explanation:
 
     asked: what the cell was compared with, "" if there is nothing to explain. sentence: the answer, which may be that
     no usual cause fits. causes: names of those that fit. images: how many were tried. gap: what is to be explained;
-    trials: the result for each cause; see `usual_causes.Diagnosis`.
+    trials: the result for each cause; see `usual_causes.Diagnosis`. int8: of an int8 cell, what its card says.
     """
 
     asked: Literal["", "reference", "expected"] = ""
@@ -62,6 +63,14 @@ class Explanation:
     images: int = 0
     gap: float = 0.0
     trials: tuple[Trial, ...] = ()
+    int8: Int8Loss | None = None
+
+    def with_int8(self, loss: Int8Loss | None) -> Explanation:
+        """The explanation of an int8 cell: if no usual cause fits, its file and its layers are named."""
+        if loss is None:
+            return self
+        sentence = self.sentence if self.causes else f"{self.sentence} {loss.sentence}".lstrip()
+        return replace(self, asked=self.asked or "reference", sentence=sentence, int8=loss)
 
 
 @dataclass(frozen=True)

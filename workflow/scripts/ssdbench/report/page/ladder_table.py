@@ -139,7 +139,8 @@ def _told(row: Record, parity: Record | None, diagnosis: Record | None, expected
 
     Returns:
         {name, sentence, facts, figures: [{rung, words, value, limit, is_outside, reason}], diagnosis, is_found, why:
-        what led to the diagnosis, trials: [{name, looks_like, explained}], images: of the trials}.
+        what led to the diagnosis, trials: [{name, looks_like, explained}], images: of the trials, layers: of int8, the
+        ones that lose most: [{name, layer, share, loss, cut}]}.
     """
     made, asked = _made(parity), diagnosis if _is_asked(diagnosis) else None
     if made is None and asked is None:
@@ -155,6 +156,7 @@ def _told(row: Record, parity: Record | None, diagnosis: Record | None, expected
         "why": _why(asked, expected) if asked else "",
         "trials": [{**trial, "explained": _explained(trial["explained"])} for trial in trials],
         "images": asked["images"] if asked else 0,
+        "layers": _layers(asked) if asked else [],
     }
 
 
@@ -168,6 +170,12 @@ def _why(diagnosis: Record, expected: Record | None) -> str:
         f"Usual causes were tried, because its AP of {accuracy(expected['ours'])}{where} is not the expected "
         f"{accuracy(expected['AP'])} ± {accuracy(expected['tolerance'])}."
     )
+
+
+def _layers(diagnosis: Record) -> list[dict[str, str]]:
+    layers = (diagnosis.get("int8") or {}).get("layers", [])
+    numbers = {"share": "{:.1%}", "loss": "{:.2g}", "cut": "{:.2g}"}
+    return [{**layer, **{key: form.format(layer[key]) for key, form in numbers.items()}} for layer in layers]
 
 
 def _facts(parity: Record) -> str:

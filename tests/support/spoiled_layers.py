@@ -1,0 +1,31 @@
+"""int8 networks with one layer spoiled on purpose: its range of activations is cut to a part of what it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PART = 0.2
+
+
+def cut_range_of_onnx(integers: Any, tensor: str) -> None:
+    """Cut the range of a tensor of a QDQ model, in place."""
+    from onnx import numpy_helper
+
+    quantize = next(n for n in integers.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == tensor)
+    scale = next(constant for constant in integers.graph.initializer if constant.name == quantize.input[1])
+    array = numpy_helper.to_array(scale)
+    scale.CopyFrom(numpy_helper.from_array((array * PART).astype(array.dtype), scale.name))
+
+
+def cut_range_of_tflite(calibrated: bytes, tensor: str) -> bytes:
+    """A calibrated network with a smaller range of a tensor."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated))
+    (found,) = [one for one in model.subgraphs[0].tensors if one.name.decode() == tensor]
+    found.quantization.min = [value * PART for value in found.quantization.min]
+    found.quantization.max = [value * PART for value in found.quantization.max]
+    builder = flatbuffers.Builder(len(calibrated))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
