@@ -30,14 +30,16 @@ def work() -> steps.Record:
     images = read_image_list(Path(snakemake.input.images))
     explanation = Explanation()
     if explain.departs(parity):
-        card = read_record(Path(snakemake.input.artifact, "card.json"))
-        explanation = departure(images, parity).with_int8(int8_loss(card))
+        explanation = departure(images, parity)
     expected = explain.against_expected(snakemake.params.expected, metrics, parts)
     if not explanation.asked and expected and expected.is_outside:
         if expected.ours > expected.AP:
             explanation = explain.explain_high(expected, parts)
         else:
             explanation = shortfall(images, expected)
+    if explain.departs(parity):
+        card = read_record(Path(snakemake.input.artifact, "card.json"))
+        explanation = explanation.with_int8(int8_loss(card))
     return asdict(explanation)
 
 

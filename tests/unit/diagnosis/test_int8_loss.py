@@ -59,10 +59,13 @@ def test_the_three_worst_layers_are_named_and_ten_are_kept() -> None:
 
 def test_the_layers_follow_where_no_usual_cause_fits_and_are_kept_where_one_does() -> None:
     loss = int8_loss(card(weight_bits=7))
-    unexplained = Explanation("reference", "No usual cause fits.").with_int8(loss)
+    unexplained = Explanation("reference", "No usual cause fits: none explains more than 0%.").with_int8(loss)
     assert unexplained.sentence.startswith("No usual cause fits. Special about its file: weights in 7 bits")
     found = Explanation("reference", "Looks like BGR.", ("bgr",)).with_int8(loss)
     assert found.sentence == "Looks like BGR."
     assert found.int8 == unexplained.int8 == loss
     # its ladder departs, but its detections hardly do: then no cause was tried
-    assert Explanation().with_int8(loss).asked == "reference"
+    untried = Explanation().with_int8(loss)
+    assert (untried.asked, untried.sentence[:7]) == ("reference", "Special")
+    low = Explanation("expected", "AP is 0.02 below the expected 0.3.").with_int8(loss)
+    assert low.sentence.startswith("AP is 0.02 below the expected 0.3. Special about its file")

@@ -69,8 +69,10 @@ class Explanation:
         """The explanation of an int8 cell: if no usual cause fits, its file and its layers are named."""
         if loss is None:
             return self
-        sentence = self.sentence if self.causes else f"{self.sentence} {loss.sentence}".lstrip()
-        return replace(self, asked=self.asked or "reference", sentence=sentence, int8=loss)
+        if self.causes:
+            return replace(self, int8=loss)
+        start = {"": "", "reference": "No usual cause fits. "}.get(self.asked, f"{self.sentence} ")
+        return replace(self, asked=self.asked or "reference", sentence=start + loss.sentence, int8=loss)
 
 
 @dataclass(frozen=True)
