@@ -56,9 +56,9 @@ rule quantise_model:
     log:
         paths.QUANTISE_LOG,
     wildcard_constraints:
-        precision="int8",
+        precision="int8|int8_mixed",
         calibration=r"[^-]+-\d+-seed\d+-[0-9a-f]{8}",
-        quantisation=r"(-[78]bit)?",
+        quantisation=r"(-[78]bit)?(-share[0-9.e-]+)?",
     priority: 250
     conda:
         ENVIRONMENT
@@ -69,6 +69,7 @@ rule quantise_model:
     params:
         row=model_row,
         weight_bits=weight_bits_of,
+        share=share_of,
         code=code("convert_model.py"),
         versions=converter_versions,
     script:

@@ -162,6 +162,12 @@ def weight_bits_of(wildcards):
     return int(fixed[1]) if fixed else "auto"
 
 
+def share_of(wildcards):
+    """The share of fp32's AP that an int8_mixed artifact is to keep, from its path; none for others."""
+    _, _, share = wildcards.quantisation.partition("-share")
+    return float(share) if share else None
+
+
 def nms_of(wildcards):
     """NMS settings for protocols that use them: a change reruns no cell whose graph brings its own."""
     uses_ours = protocol(wildcards.protocol).graph_kind == "heads"

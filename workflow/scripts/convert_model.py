@@ -1,16 +1,21 @@
 """Rules convert_model and quantise_model: one artifact, checked before it is published, and its card."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssdbench.arrays import UInt8
+from ssdbench.arrays import Float32, UInt8
+from ssdbench.boxes.decoding import Found, HeadDecoding, detections_of
+from ssdbench.boxes.nms import NmsSettings
 from ssdbench.catalog.plain import from_plain
 from ssdbench.catalog.registry import ModelRow
 from ssdbench.catalog.support import is_published_file
 from ssdbench.coco.image_list import ImageRecord, read_image_list
 from ssdbench.conversion.artifact import has_7_bits
 from ssdbench.conversion.convert import convert
+from ssdbench.conversion.mixed_files import Goal
+from ssdbench.conversion.mixed_search import Kept
+from ssdbench.evaluation.pseudo_labels import PseudoLabels
 from ssdbench.fetch.model_source import open_source
 from ssdbench.images.image_folder import folder_records
 from ssdbench.images.pixels import load_images
@@ -40,9 +45,29 @@ def work() -> steps.Record:
     if is_published_file(row, words.kind, words.framework):
         card = take_file(*artifact, destination)
     else:
-        bits = snakemake.params.get("weight_bits", "auto")
-        card = convert(*artifact, has_7_bits(bits, int8_saturates(host_facts()["cpu_flags"])), destination)
+        seven = has_7_bits(snakemake.params.get("weight_bits", "auto"), int8_saturates(host_facts()["cpu_flags"]))
+        goal = mixed_goal(row, records) if words.precision == "int8_mixed" else None
+        card = convert(*artifact, seven, destination, goal)
     return {**card, "calibration": calibration, "source_sha256": source["sha256"]}
+
+
+def mixed_goal(row: ModelRow, records: Sequence[ImageRecord]) -> Goal:
+    """What an int8_mixed file is to keep of fp32's AP, by pseudo labels on each half of the calibration images."""
+
+    def judge_of(reference: Sequence[Any], anchors: Float32) -> Callable[[Sequence[Any]], Kept]:
+        decoding = HeadDecoding(anchors, tuple(row.coder), NmsSettings())
+
+        def halves(outputs: Sequence[Any]) -> list[dict[int, Found]]:
+            found = {
+                number: detections_of(output, [(record.width, record.height)], decoding)[0]
+                for number, (output, record) in enumerate(zip(outputs, records, strict=True), start=1)
+            }
+            return [{number: one for number, one in found.items() if number % 2 == half} for half in (1, 0)]
+
+        labels = [PseudoLabels(half) for half in halves(reference)]
+        return lambda outputs: Kept(*(of.kept(half) for of, half in zip(labels, halves(outputs), strict=True)))
+
+    return Goal(snakemake.params.share, judge_of)
 
 
 def images() -> tuple[Path, list[ImageRecord], steps.Record | None]:

@@ -174,7 +174,7 @@ def check_precision(options: argparse.Namespace, framework: str) -> None:
     """
     wanted = artifact_of(framework, options.precision)[1]
     found = precision_of(options.model_path, framework)
-    if found not in (None, wanted):
+    if found not in (None, wanted) and (wanted, found) != ("int8_mixed", "int8"):  # mostly int8, and named so
         raise UserError(f"{options.model_path} is {found} by its weights and operators; give -p {found}.")
 
 

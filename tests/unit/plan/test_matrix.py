@@ -176,6 +176,23 @@ def test_fixed_weight_bits_name_onnx_files_and_no_others() -> None:
     assert [seven[name] for name in others] == [today[name] for name in others]
 
 
+def test_int8_mixed_files_are_named_by_the_share_that_they_keep() -> None:
+    def folder(share: float, bits: Any = "auto", framework: str = "onnxruntime") -> str:
+        overlay = {
+            "precisions": ["int8_mixed", "fp32"],
+            "verdict": {"share": share},
+            "calibration": {"weight_bits": bits},
+        }
+        plan = plan_of(overlay)
+        (cell,) = [one for one in plan.supported if (one.framework, one.precision) == (framework, "int8_mixed")]
+        return Path(plan.artifact(cell)).name
+
+    calibration = plan_of({}).calibration_id("sample")
+    assert folder(0.99) == folder(0.99, framework="openvino") == f"int8_mixed-{calibration}-share0.99"
+    assert folder(0.995, bits=7) == f"int8_mixed-{calibration}-7bit-share0.995"
+    assert folder(0.99, bits=7, framework="tflite") == f"int8_mixed-{calibration}-share0.99"
+
+
 def test_an_overlay_registry_replaces_a_row_and_adds_others(tmp_path: Path) -> None:
     rows = read_yaml(ROOT / "workflow" / "resources" / "registry.yaml")["models"]["ssdlite_mobilenet_v2"]
     overlay = tmp_path / "mine.yaml"

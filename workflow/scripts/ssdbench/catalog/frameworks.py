@@ -31,6 +31,10 @@ class Framework:
     install: str = ""
 
 
+# Precisions whose files are made with calibration images.
+CALIBRATED = ("int8", "int8_mixed")
+
+
 def frameworks() -> dict[str, Framework]:
     """All frameworks by name."""
     tflite = Framework(
@@ -38,7 +42,7 @@ def frameworks() -> dict[str, Framework]:
         "model.tflite",
         ("ai-edge-litert", "numpy"),
         ("tensorflow", "ai-edge-litert"),
-        {"heads": ("fp32", "fp16", "int8", "int8_dynamic"), "graph": ("fp32", "int8")},
+        {"heads": ("fp32", "fp16", "int8", "int8_mixed", "int8_dynamic"), "graph": ("fp32", "int8")},
         0.03,
         fixes_batch=True,
     )
@@ -47,7 +51,7 @@ def frameworks() -> dict[str, Framework]:
         "model.onnx",
         ("onnxruntime", "numpy"),
         ("tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-        {"heads": ("fp32", "fp16", "int8", "int8_dynamic"), "graph": ("fp32", "int8")},
+        {"heads": ("fp32", "fp16", "int8", "int8_mixed", "int8_dynamic"), "graph": ("fp32", "int8")},
         0.03,
     )
     of_onnxruntime = replace(onnxruntime, artifact_of="onnxruntime")
@@ -66,7 +70,7 @@ def frameworks() -> dict[str, Framework]:
             of_onnxruntime,
             module="openvino",
             packages=("openvino", "numpy"),
-            artifacts={"heads": ("fp32", "fp16", "int8", "bf16"), "graph": ("fp32", "int8")},
+            artifacts={"heads": ("fp32", "fp16", "int8", "int8_mixed", "bf16"), "graph": ("fp32", "int8")},
         ),
         "opencv": replace(
             of_onnxruntime,

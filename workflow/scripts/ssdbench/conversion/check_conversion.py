@@ -102,7 +102,7 @@ def compare_heads(
         for a, b in zip(reference, outputs, strict=True)
     ):
         raise UserError("The converted model's heads have another shape than the source's.")
-    if precision in ("int8", "int8_dynamic"):
+    if precision in ("int8", "int8_mixed", "int8_dynamic"):
         return _class_agreement(reference, outputs)
     if steps:
         return [

@@ -28,6 +28,7 @@ from ssdbench.conversion.fake_quant import steps_of
 from ssdbench.conversion.find_nodes import find_nodes, head_layout
 from ssdbench.conversion.folding import fold
 from ssdbench.conversion.load_graph import load_graph
+from ssdbench.conversion.mixed_files import Goal, QuantisedFile, mixed_file
 from ssdbench.conversion.own_nms import own_nms
 from ssdbench.errors import UserError
 from ssdbench.files.writing import copy_path
@@ -57,14 +58,6 @@ class _Detector:
 
 
 @dataclass(frozen=True)
-class _File:
-    """A model file, and of int8 how it is quantised and what its layers lose: see `layer_losses`."""
-
-    data: bytes
-    quantisation: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
 class _Made:
     """What the card says of a file beyond its contents; anchors only of `heads` files. reduce_range: whether the
     weights have 7 bits, None where that makes no difference or is not known."""
@@ -85,6 +78,7 @@ def convert(
     calibration_pixels: Callable[[], Iterable[UInt8]],
     reduce_range: bool,
     destination: Path,
+    goal: Goal | None = None,
 ) -> dict[str, Any]:
     """Make one artifact of a model by conversion, check it, and only then put its file into `destination`.
 
@@ -92,6 +86,7 @@ def convert(
         source: the model's own file (model.json, frozen graph or SavedModel).
         calibration_pixels: gives the images to check with, and to calibrate int8 with: uint8 RGB [H, W, 3].
         reduce_range: 7-bit weights in int8 ONNX files, for CPUs without VNNI.
+        goal: what an int8_mixed file is to keep.
 
     Returns:
         The card, but for status, reason, log, calibration and source_sha256, which the caller knows.
@@ -110,7 +105,7 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / tools.model_file
         _LOG.info("Converting %s to %s %s (%s).", row.name, framework, precision, graph_kind)
-        made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path)
+        made = _make(row, source, graph_kind, framework, precision, pixels, reduce_range, path, goal)
         card = {
             "graph_kind": graph_kind,
             "framework": framework,
@@ -141,6 +136,7 @@ def _make(
     pixels: Sequence[UInt8],
     reduce_range: bool,
     path: Path,
+    goal: Goal | None,
 ) -> _Made:
     """Convert the model to the file `path` and check it."""
     graph_def = load_graph(row, source)
@@ -157,13 +153,19 @@ def _make(
     detector = _Detector(row, fold(plain, list(_HEADS)), anchors)
     del graph_def
     gc.collect()  # TensorFlow's graphs are circles that hold the weights: 1 GB of a graph of 70 MB before the next step
-    file = _WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range)
-    path.write_bytes(file.data)
-    gc.collect()
-    _LOG.info("Checking it on %d images.", len(pixels))
     unfolded = path.with_name("reference.pb")
     unfolded.write_bytes(plain.SerializeToString())
     reference = check_conversion.run_all(open_session("tensorflow", unfolded, 1), pixels)
+    gc.collect()
+    if precision == "int8_mixed":
+        assert goal is not None, "int8_mixed needs a goal"
+        file = mixed_file(framework, detector.heads, row, pixels, reduce_range, goal.of(reference, anchors), path)
+        notes.append(file.words)
+    else:
+        file = _WRITERS[framework](detector, graph_kind, precision, pixels, reduce_range)
+    path.write_bytes(file.data)
+    gc.collect()
+    _LOG.info("Checking it on %d images.", len(pixels))
     outputs = check_conversion.run_all(open_session(framework, path, 1), pixels)
     steps = steps_of(plain, *_HEADS)
     against = "the source's heads in TensorFlow fp32"
@@ -180,20 +182,20 @@ def _make(
         anchors if graph_kind == "heads" else None,
         (*notes, *nodes.notes, *((_ROUNDS,) if steps else ()), *_notes(framework, precision, reduce_range)),
         file.quantisation,
-        reduce_range if (framework, precision) == ("onnxruntime", "int8") else None,
+        reduce_range if framework == "onnxruntime" and precision in ("int8", "int8_mixed") else None,
     )
 
 
 def _tensorflow_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> _File:
+) -> QuantisedFile:
     graph_def = detector.heads if graph_kind == "heads" else _detection_graph(detector)
-    return _File(graph_def.SerializeToString(deterministic=True))
+    return QuantisedFile(graph_def.SerializeToString(deterministic=True))
 
 
 def _tflite_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> _File:
+) -> QuantisedFile:
     from ssdbench.conversion.tflite_losses import int8_facts
     from ssdbench.conversion.to_tflite import convert_tflite, detection_ending, heads_alone
 
@@ -201,13 +203,13 @@ def _tflite_file(
     ending = heads_alone if graph_kind == "heads" else detection_ending(detector.anchors, row)
     made = convert_tflite(detector.heads, ending, row, precision, pixels)
     if precision != "int8":
-        return _File(made.data)
-    return _File(made.data, int8_facts(made.calibrated, pixels, head_layout(row)))
+        return QuantisedFile(made.data)
+    return QuantisedFile(made.data, int8_facts(made.calibrated, pixels, head_layout(row)))
 
 
 def _onnx_file(
     detector: _Detector, graph_kind: str, precision: str, pixels: Sequence[UInt8], reduce_range: bool
-) -> _File:
+) -> QuantisedFile:
     from ssdbench.conversion.detection_graph import IMAGE_TENSOR, OUTPUTS
     from ssdbench.conversion.to_onnx import int8_facts, onnx_of, to_fp16, to_int8, to_int8_dynamic
 
@@ -223,7 +225,7 @@ def _onnx_file(
         facts = int8_facts(floats, model, pixels, reduce_range)
     if precision == "int8_dynamic":
         model = to_int8_dynamic(model)
-    return _File(model.SerializeToString(deterministic=True), facts)
+    return QuantisedFile(model.SerializeToString(deterministic=True), facts)
 
 
 _WRITERS = {"tensorflow": _tensorflow_file, "tflite": _tflite_file, "onnxruntime": _onnx_file}
@@ -241,6 +243,7 @@ def _notes(framework: str, precision: str, reduce_range: bool) -> tuple[str, ...
         ("tflite", "fp16"): ("fp16 stored, fp32 computed where the CPU has no fp16 arithmetic",),
         ("onnxruntime", "fp16"): ("fp16 stored, cast to fp32 where ONNX Runtime has no fp16 kernel",),
         ("onnxruntime", "int8"): (weights,),
+        ("onnxruntime", "int8_mixed"): (weights,),
         ("onnxruntime", "int8_dynamic"): ("weights per tensor; depthwise convolutions stay in fp32",),
         ("tflite", "int8_dynamic"): ("weights in 8 bits; activations quantised anew for each image",),
     }

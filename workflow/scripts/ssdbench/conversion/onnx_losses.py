@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,35 +44,59 @@ def layers_of(model: Any, kinds: Sequence[str], left_out: Collection[str] = ()) 
     return layers
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a layer gives for one image: in floats, in integers, and what these stand for."""
+
+    floats: Any
+    integers: Any
+    steps: Steps
+
+    @property
+    def error(self) -> Any:
+        """The layer's own error: float32, of the output's shape."""
+        return _values(self.integers, self.steps) - self.floats
+
+
 def layer_sums(
     model: Any, integers: Any, layers: Mapping[str, tuple[str, ...]], pixels: Sequence[UInt8]
 ) -> dict[str, LayerSums]:
-    """What each layer of an int8 network loses on images uint8 RGB [H, W, 3], by the name of the tensor it makes.
+    """What each layer of an int8 network loses on some images, by the name of the tensor it makes: see `outputs_of`."""
+    sums: dict[str, LayerSums] = {}
+    for outputs in outputs_of(model, integers, layers, pixels):
+        for tensor, output in outputs.items():
+            sums.setdefault(tensor, LayerSums()).add(output.floats, output.integers, output.steps)
+    return sums
+
+
+def outputs_of(
+    model: Any, integers: Any, layers: Mapping[str, tuple[str, ...]], pixels: Sequence[UInt8]
+) -> Iterator[dict[str, Output]]:
+    """For each image, what each layer gives in floats and in integers for the inputs that it has in the int8 network.
 
     Args:
         model: fp32. integers: the same model as QDQ. layers: of `layers_of`; those that compute in floats are left out.
+        pixels: uint8 RGB [H, W, 3].
     """
     quantised = _quantised(integers)
-    outputs = [of.integers for of in quantised.values()]
-    of_integers = _session(_with_outputs(integers, outputs))  # with its optimisations: what the file really computes
+    names = [of.integers for of in quantised.values()]
+    of_integers = open_model(_with_outputs(integers, names))  # with its optimisations: what the file really computes
     limits = {name for nodes in layers.values() for name in nodes[1:]}
-    floats = _cut_at(model, list(quantised), limits)
     computed = _computed_in_integers(integers)
     wanted = [tensor for tensor in layers if tensor in quantised and tensor in computed]
-    of_floats = _session(_with_outputs(floats, wanted))
+    of_floats = open_model(_with_outputs(_cut_at(model, list(quantised), limits), wanted))
     fed = [value.name for value in of_floats.get_inputs()]
     name = model.graph.input[0].name
-    sums = {tensor: LayerSums() for tensor in wanted}
     for image in pixels:
-        found = dict(zip(quantised, of_integers.run(outputs, {name: image[None]}), strict=True))
-        given = {
-            f"{tensor}{_GIVEN}": (found[tensor].astype(np.float32) - of.steps.zero_point) * np.float32(of.steps.scale)
-            for tensor, of in quantised.items()
-        }
+        found = dict(zip(quantised, of_integers.run(names, {name: image[None]}), strict=True))
+        given = {f"{tensor}{_GIVEN}": _values(found[tensor], of.steps) for tensor, of in quantised.items()}
         feeds = {key: value for key, value in {**given, name: image[None]}.items() if key in fed}
-        for tensor, values in zip(wanted, of_floats.run(wanted, feeds), strict=True):
-            sums[tensor].add(values, found[tensor], quantised[tensor].steps)
-    return sums
+        floats = zip(wanted, of_floats.run(wanted, feeds), strict=True)
+        yield {tensor: Output(values, found[tensor], quantised[tensor].steps) for tensor, values in floats}
+
+
+def _values(integers: Any, steps: Steps) -> Any:
+    return (integers.astype(np.float32) - steps.zero_point) * np.float32(steps.scale)
 
 
 def _quantised(integers: Any) -> dict[str, _Quantised]:
@@ -141,7 +165,8 @@ def _with_outputs(model: Any, names: Sequence[str]) -> Any:
     return asked
 
 
-def _session(model: Any) -> Any:
+def open_model(model: Any) -> Any:
+    """A session of ONNX Runtime on a model in memory."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -45,7 +45,7 @@ def convert_tflite(
     import tensorflow as tf
 
     layout, size = head_layout(row), row.size
-    integer = precision == "int8"
+    integer = precision in ("int8", "int8_mixed")
     name, dtype = (IMAGE, tf.float32) if integer else (PIXELS, tf.uint8)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, *size, 3], dtype, name)])  # type: ignore[untyped-decorator]
@@ -68,6 +68,17 @@ def convert_tflite(
             calibrated = _keep_calibrated(converter)
             return TfliteFile(converter.convert(), calibrated[0])
         return TfliteFile(converter.convert())
+
+
+def mixed_file(calibrated: bytes, in_floats: Sequence[str]) -> bytes:
+    """An int8 file of a calibrated network with some layers left in floats: names of the tensors that they make."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    data: bytes = mlir_quantize(
+        calibrated, input_data_type=tf.uint8, output_data_type=tf.float32, denylisted_nodes=list(in_floats)
+    )
+    return data
 
 
 def _keep_calibrated(converter: Any) -> list[bytes]:

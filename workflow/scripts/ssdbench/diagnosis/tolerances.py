@@ -87,4 +87,11 @@ TOLERANCES = (
 
 
 # Precision -> the one whose limits apply. bf16 keeps 8 bits of a number; its errors are a fifth to a half of int8's.
-_HELD_TO = {"fp32": "fp32", "fp16": "fp16", "int8": "int8", "int8_dynamic": "int8", "bf16": "int8"}
+_HELD_TO = {
+    "fp32": "fp32",
+    "fp16": "fp16",
+    "int8": "int8",
+    "int8_mixed": "int8",
+    "int8_dynamic": "int8",
+    "bf16": "int8",
+}

@@ -13,7 +13,7 @@ from ssdbench.catalog.statement import FORM_VALUES, FormStatement
 from ssdbench.errors import UserError
 
 ALIASES = {"tf": "tensorflow", "ort": "onnxruntime", "ov": "openvino"}
-PRECISIONS = ("fp32", "fp16", "int8", "int8_dynamic", "bf16")
+PRECISIONS = ("fp32", "fp16", "int8", "int8_mixed", "int8_dynamic", "bf16")
 _BY_SUFFIX = {".pb": "tensorflow", ".tflite": "tflite", ".onnx": "onnxruntime", ".xml": "openvino"}
 
 _FORM_HELP = {

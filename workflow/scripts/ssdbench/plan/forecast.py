@@ -28,7 +28,8 @@ _BYTES_SEEN = 25_000_000
 _BYTES_OF_ANNOTATIONS = 150_000_000
 
 # Rough seconds, from runs on 2 cores of a server CPU; only the order of magnitude is meant.
-_CONVERT, _QUANTISE, _PER_JOB = 15.0, 45.0, 2.5
+_CONVERT, _PER_JOB = 15.0, 2.5
+_CONVERT_AT = {"int8": 45.0, "int8_mixed": 180.0}
 _EVALUATE_PER_IMAGE = 0.015
 # A round starts its job and loads each cell, TensorFlow's longest; a cell makes this many queries at least.
 _LOAD, _LOAD_TENSORFLOW, _FEWEST_TURNS = 1.0, 6.0, 16
@@ -84,7 +85,7 @@ def forecast(plan: Plan, cores: int = 1) -> Forecast:
             for cell in open_cells
         )
     )
-    parallel = sum(_QUANTISE if cell.precision == "int8" else _CONVERT for cell in new_artifacts) + sum(
+    parallel = sum(_CONVERT_AT.get(cell.precision, _CONVERT) for cell in new_artifacts) + sum(
         images[cell.dataset] * (frameworks()[cell.framework].seconds_per_image + _EVALUATE_PER_IMAGE)
         + (4 + 2 * shards[cell.dataset]) * _PER_JOB
         for cell in open_cells

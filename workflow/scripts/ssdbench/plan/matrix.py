@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from ssdbench.catalog.cell_name import CellName
+from ssdbench.catalog.frameworks import CALIBRATED
 from ssdbench.catalog.protocols import protocol
 from ssdbench.catalog.registry import Registry
 from ssdbench.catalog.support import batch_reason, unsupported_reason
@@ -70,6 +71,10 @@ def _reason(name: CellName, config: Config, registry: Registry, unavailable: Ava
     if reason := unavailable(name.framework, name.precision):
         return reason
     is_local = registry.dataset(config.tags[name.dataset].name).kind == "local"
-    if name.precision == "int8" and row.given is None and is_local and config.local.calibration is None:
-        return "int8 needs calibration images: set local.calibration or COCO_CALIB_PATH to a folder of other images"
+    is_calibrated = name.precision in CALIBRATED and row.given is None
+    if is_calibrated and is_local and config.local.calibration is None:
+        return (
+            f"{name.precision} needs calibration images: set local.calibration or COCO_CALIB_PATH to a folder of other "
+            "images"
+        )
     return None

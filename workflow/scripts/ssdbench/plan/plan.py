@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdbench.catalog.cell_name import CellName
-from ssdbench.catalog.frameworks import frameworks
+from ssdbench.catalog.frameworks import CALIBRATED, frameworks
 from ssdbench.catalog.registry import DatasetRow, Expected, HeldOut, Registry
 from ssdbench.catalog.support import artifact_for
 from ssdbench.catalog.timing_setting import Setting
@@ -210,7 +210,7 @@ class Plan:
 
     def calibration_of(self, name: CellName) -> str:
         """The calibration id of an int8 cell; empty for others and for files that come quantised."""
-        if name.precision != "int8" or self.registry.model(name.model).given is not None:
+        if name.precision not in CALIBRATED or self.registry.model(name.model).given is not None:
             return ""
         return self.calibration_id(self.dataset(name.dataset).name)
 
@@ -221,8 +221,11 @@ class Plan:
 
     def quantisation_of(self, name: CellName) -> str:
         """What decides an int8 cell's file besides its calibration images, as a part of its path; mostly empty."""
+        if not self.calibration_of(name):
+            return ""
         fixed = self.config.weight_bits != "auto" and self.artifact_of(name)[0] == "onnxruntime"
-        return f"-{self.config.weight_bits}bit" if fixed and self.calibration_of(name) else ""
+        bits = f"-{self.config.weight_bits}bit" if fixed else ""
+        return bits + (f"-share{self.config.verdict.share:g}" if name.precision == "int8_mixed" else "")
 
     def calibration_list(self, calibration: str) -> str:
         """The list of the calibration images with that id."""

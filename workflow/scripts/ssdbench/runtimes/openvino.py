@@ -49,7 +49,7 @@ class _OpenVinoSession(Session):
             "version": version("openvino"),
             "provider": "CPU",
             "inference_precision": self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name(),
-            **({"int8_share": round(integer / len(computing), 4)} if self._precision == "int8" else {}),
+            **({"int8_share": round(integer / len(computing), 4)} if self._precision in ("int8", "int8_mixed") else {}),
             "threads_set": {
                 "inference": self._compiled.get_property("INFERENCE_NUM_THREADS"),
                 "streams": self._compiled.get_property("NUM_STREAMS"),

@@ -99,7 +99,7 @@ def _rung(name: str, rung: Record | None, parity: Record) -> dict[str, Any]:
     if rung["outside"]:
         return {**base, "state": "departs", "words": "departs", "figures": figures}
     # Pixels agree or they do not; only what is computed may be off by what int8 costs.
-    allowed = "within what int8 allows" if parity["precision"] == "int8" and name != "pixels" else ""
+    allowed = "within what int8 allows" if parity["precision"].startswith("int8") and name != "pixels" else ""
     return {**base, "state": "agrees", "words": "agrees", "allowed": allowed, "figures": figures}
 
 
