@@ -231,7 +231,7 @@ def test_no_document_makes_the_reader_fail_otherwise(tmp_path: Path, data: st.Da
             rows[-1][data.draw(st.sampled_from(sorted(rows[-1]) or ["id"]))] = data.draw(JSON)
         else:
             odd = data.draw(JSON | st.lists(JSON, max_size=3))
-            document[section] = [*VALID[section], *odd] if isinstance(odd, list) else odd
+            document[section] = [*copy.deepcopy(VALID[section]), *odd] if isinstance(odd, list) else odd
     path = annotations_file(tmp_path, document)
 
     try:
