@@ -54,7 +54,7 @@ def measure(project: Project, cells: Mapping[str, tuple[str, str, str]], confide
     for seed in range(3):
         plan = RoundPlan(6.0, 1e-9, cores, Limits(memory_mb=None, seconds=600), memory_mb=1e9, seed=seed)
         rounds.append(turns_of(time_table(works, 1, [], plan)))
-    assert all(set(one) == set(cells) for one in rounds)
+    assert all(set(one.cells) == set(cells) for one in rounds)
     return speeds(rounds, next(iter(cells)), "network", confidence)
 
 
