@@ -162,6 +162,13 @@ def write_tfjs(graph_def: Any, folder: Path, shards: int = 3) -> Path:
     return path
 
 
+def write_frozen_graph(folder: Path) -> Path:
+    """Write the detector as a frozen graph, as it is made, without suppression."""
+    path = folder / "frozen_inference_graph.pb"
+    path.write_bytes(tiny_graph_def().SerializeToString())
+    return path
+
+
 def _decoded(text: str) -> bytes:
     import base64
 

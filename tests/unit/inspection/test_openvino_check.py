@@ -19,7 +19,7 @@ from ssdbench.inference.detect import head_decoding
 from ssdbench.inspection.openvino_check import check_against_litert
 from ssdbench.runtimes import open_session
 from ssdbench.runtimes.base import Session
-from support.tiny_detector import ROW, images, tiny_graph_def
+from support.tiny_detector import ROW, images, write_frozen_graph
 
 pytestmark = pytest.mark.slow
 
@@ -28,9 +28,7 @@ NMS = {"score": 1e-8, "iou": 0.6, "max": 20}
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("frozen") / "frozen_inference_graph.pb"
-    path.write_bytes(tiny_graph_def().SerializeToString())
-    return path
+    return write_frozen_graph(tmp_path_factory.mktemp("frozen"))
 
 
 class Off(Session):

@@ -25,7 +25,7 @@ from ssdbench.inference.detect import head_decoding
 from ssdbench.inspection.take import take_file
 from ssdbench.runtimes import open_session
 from support.official_graph import official_graph
-from support.tiny_detector import ANCHORS, ROW, SIZE, images, tiny_anchors, tiny_graph_def
+from support.tiny_detector import ANCHORS, ROW, SIZE, images, tiny_anchors, tiny_graph_def, write_frozen_graph
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,7 @@ NMS = {"score": 1e-8, "iou": 0.6, "max": 20}
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("frozen") / "frozen_inference_graph.pb"
-    path.write_bytes(tiny_graph_def().SerializeToString())
-    return path
+    return write_frozen_graph(tmp_path_factory.mktemp("frozen"))
 
 
 def converted(folder: Path, frozen: Path, kind: str, framework: str, precision: str) -> Path:

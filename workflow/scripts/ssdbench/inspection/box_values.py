@@ -138,12 +138,15 @@ def tell_box_coder(
         overlaps = [_agreement(boxes, scores, anchors, coder, order) for order in _ORDERS]
         agreed[coder] = max((overlap for overlap in overlaps if overlap is not None), default=0.0)
     best, second = sorted(_CODERS, key=lambda coder: -agreed[coder])[:2]
-    if agreed[FASTER_RCNN] >= _USUAL and agreed[best] - agreed[FASTER_RCNN] < _BETTER:  # nothing speaks for others
-        best, second = FASTER_RCNN, second if best == FASTER_RCNN else best
-    is_usual = best == FASTER_RCNN
-    if agreed[best] >= (_USUAL if is_usual else _SURE) and (is_usual or agreed[best] - agreed[second] >= _BETTER):
-        how = f"neighbours agree (mean overlap {agreed[best]:.2f}; {agreed[second]:.2f} with {_numbers(second)})"
-        return Finding(_numbers(best), f"found by the values: {how}"), best
+    taken = None
+    if agreed[FASTER_RCNN] >= _USUAL and agreed[best] - agreed[FASTER_RCNN] < _BETTER:
+        taken = FASTER_RCNN
+    elif agreed[best] >= _SURE and agreed[best] - agreed[second] >= _BETTER:
+        taken = best
+    if taken is not None:
+        other = second if taken == best else best
+        how = f"neighbours agree (mean overlap {agreed[taken]:.2f}; {agreed[other]:.2f} with {_numbers(other)})"
+        return Finding(_numbers(taken), f"found by the values: {how}"), taken
     if agreed[best] >= _DISAGREE:
         why = (
             f"confident anchors around one object agree on its box by {agreed[FASTER_RCNN]:.2f} with the usual "
