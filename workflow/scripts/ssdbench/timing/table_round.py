@@ -110,8 +110,9 @@ def time_table(
     Returns:
         {started, cores, cycles, seconds, groups, is_enough, workload_ms: [for each cycle the median run of the
         reference workload], load, cells: {name: {status, reason, and of one that was timed import_ms, load_ms,
-        first_call_ms, warmup_queries, peak_rss_mb, runtime, facts and turns}}}. A cell that fails says why, and the others go on. If memory does not hold all sessions,
-        cells are timed in groups, each with the reference.
+        first_call_ms, warmup_queries, peak_rss_mb, runtime, facts and turns}}}. A cell that fails says why, and the
+        others go on. If memory does not hold all sessions, cells are timed in groups, each with the reference.
+
     Raises:
         OverLimit: a cell went over its limits, and the job will be started again with more.
     """
