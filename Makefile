@@ -49,14 +49,13 @@ TESTS := $(BIN)/python -m pytest --durations=25 --durations-min=1
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/test.stamp lint  ## linters and tests, the default matrix included (about 10 min on 2 cores)
-	$(TESTS) -m "not full and not alone" $(SIDE_BY_SIDE)
+	$(TESTS) -m "not full" $(SIDE_BY_SIDE)
 
-test-full: .venv/test.stamp  ## what `make test` leaves out: cluster, kills, published rows, memory, fuzzing (about 25 min)
-	$(TESTS) -m "full and not alone" $(SIDE_BY_SIDE)
-	$(TESTS) -m alone
+test-full: .venv/test.stamp  ## what `make test` leaves out: cluster, kills, published rows, memory, fuzzing (about 30 min)
+	$(TESTS) -m full $(SIDE_BY_SIDE)
 
 test-quick: .venv/test.stamp lint  ## linters and unit tests (2 to 3 min)
-	$(TESTS) -m "not slow and not full and not alone" $(SIDE_BY_SIDE)
+	$(TESTS) -m "not slow and not full" $(SIDE_BY_SIDE)
 
 soak: .venv/test.stamp  ## 200 random kills and faults, and a table of what became of them (about 40 min, needs root)
 	$(BIN)/python tests/soak.py $(ARGS)
