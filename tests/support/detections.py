@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 
 # What ssdlite_mobilenet_v2 finds in the 130 images of `coco_sample` when fed RGB and BGR: the best 40 detections of
 # each image, boxes int16 x y w h in tenths of a pixel.
@@ -62,7 +63,7 @@ def invented_truth(images: int, categories: int, objects: Iterable[Annotation]) 
     return Annotations(
         categories=tuple(Category(number, f"class {number}") for number in range(1, categories + 1)),
         images=tuple(ImageRecord(number, f"{number}.jpg", 640, 480, "") for number in range(1, images + 1)),
-        annotations=tuple(objects),
+        annotations=Objects.of(objects),
         notes=(),
     )
 

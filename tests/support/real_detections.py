@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "tidecv.json"
 CELLS = ("tensorflow/fp32", "tflite/int8")
@@ -21,7 +22,7 @@ def real_truth() -> Annotations:
     return Annotations(
         categories=tuple(Category(identity, str(identity)) for identity in content["categories"]),
         images=tuple(ImageRecord(identity, f"{identity}.jpg", 640, 640, "") for identity in content["images"]),
-        annotations=tuple(
+        annotations=Objects.of(
             Annotation(number, image, category, (x, y, width, height), width * height, bool(crowd))
             for number, (image, category, x, y, width, height, crowd) in enumerate(content["truths"], start=1)
         ),

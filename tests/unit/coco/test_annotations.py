@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, read_detections, write_detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 from ssdbench.errors import UserError
 from support.json_documents import JSON, json_file
 
@@ -43,9 +44,11 @@ def test_annotations_are_read_as_they_are(tmp_path: Path) -> None:
     assert read == Annotations(
         categories=(Category(1, "person", 1), Category(17, "cat", 1)),
         images=(ImageRecord(7, "a.jpg", 640, 480, ""), ImageRecord(9, "more/b.jpg", 10, 20, "")),
-        annotations=(
-            Annotation(5, 7, 17, (1.0, 2.5, 30.0, 40.0), 700.5, False),
-            Annotation(6, 7, 1, (0.0, 0.0, 9.0, 9.0), 80.0, True),
+        annotations=Objects.of(
+            [
+                Annotation(5, 7, 17, (1.0, 2.5, 30.0, 40.0), 700.5, False),
+                Annotation(6, 7, 1, (0.0, 0.0, 9.0, 9.0), 80.0, True),
+            ]
         ),
         notes=(),
     )
@@ -66,8 +69,9 @@ def test_what_is_unusual_but_legal_is_kept_and_noted(tmp_path: Path) -> None:
 
     read = read_annotations(json_file(tmp_path, changed(change)))
 
-    assert read.annotations[0] == Annotation(0, 7, 17, (-5.0, 600.0, 30.0, 40.0), 1200.0, False)
-    assert read.annotations[1].bbox == (3.0, 3.0, 0.0, 5.0)
+    first, second = read.annotations
+    assert first == Annotation(0, 7, 17, (-5.0, 600.0, 30.0, 40.0), 1200.0, False)
+    assert second.bbox == (3.0, 3.0, 0.0, 5.0)
     assert [note.split(":")[0].split(";")[0] for note in read.notes] == [
         "1 annotations have no area",
         "1 annotated boxes have no width or no height",
@@ -160,6 +164,7 @@ def without_boxes(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (put("annotations", 0, "image_id", 8), r"annotations\[0\].image_id is 8, but there is no such image"),
         (put("annotations", 0, "category_id", 2), r"annotations\[0\].category_id is 2, but there is no such"),
         (put("annotations", 0, "bbox", [1, 2, 3]), r"annotations\[0\].bbox is \[1, 2, 3\], not four"),
+        (put("annotations", 0, "bbox", [1, 2, 3, 4, 5]), r"annotations\[0\].bbox is \[1, 2, 3, 4, 5\], not four"),
         (put("annotations", 0, "bbox", [1, float("nan"), 3, 4]), r"annotations\[0\].bbox .* not four finite"),
         (put("annotations", 0, "bbox", [1, 2, float("inf"), 4]), r"annotations\[0\].bbox .* not four finite"),
         (put("annotations", 0, "bbox", [1, 2, 10**400, 4]), r"annotations\[0\].bbox .* not four finite"),
@@ -223,11 +228,11 @@ def test_no_document_makes_the_reader_fail_otherwise(tmp_path: Path, data: st.Da
 
 
 def test_annotations_written_in_another_way_are_the_same(tmp_path: Path) -> None:
-    """Ids with a decimal point take the slower reader, which must find the same."""
+    """The slower reader, which alone takes `iscrowd` as a truth value, must find the same."""
     (tmp_path / "other").mkdir()
     other = copy.deepcopy(VALID)
     for row in other["annotations"]:
-        row["image_id"] = float(row["image_id"])
+        row["iscrowd"] = bool(row["iscrowd"])
 
     plain, slow = (
         read_annotations(json_file(folder, document))

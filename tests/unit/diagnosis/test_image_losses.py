@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 import pytest
 
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, Detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 from ssdbench.diagnosis.image_losses import ObjectScores, image_disagreements, image_losses
 from ssdbench.evaluation.image_matching import found_by_image
 from support.real_detections import real_detections, real_truth
@@ -19,11 +20,13 @@ BOX = (100.0, 100.0, 100.0, 100.0)
 TRUTH = Annotations(
     (Category(1, "cat"), Category(2, "dog")),
     tuple(ImageRecord(identity, f"{identity}.jpg", 640, 480, "") for identity in (1, 2, 3)),
-    (
-        Annotation(11, 1, 1, BOX, 10000, False),
-        Annotation(12, 1, 2, BOX, 10000, False),
-        Annotation(21, 2, 1, BOX, 10000, False),
-        Annotation(31, 3, 1, BOX, 10000, True),
+    Objects.of(
+        [
+            Annotation(11, 1, 1, BOX, 10000, False),
+            Annotation(12, 1, 2, BOX, 10000, False),
+            Annotation(21, 2, 1, BOX, 10000, False),
+            Annotation(31, 3, 1, BOX, 10000, True),
+        ]
     ),
     (),
 )
@@ -54,8 +57,9 @@ def test_the_image_that_lost_most_comes_first_with_its_objects() -> None:
 
 
 def test_a_confident_find_weighs_more_than_many_faint_ones() -> None:
-    faint = [replace(TRUTH.annotations[2], id=100 + n, bbox=(n * 150.0, 0, 100, 100)) for n in range(4)]
-    truth = replace(TRUTH, annotations=(TRUTH.annotations[0], *faint))
+    first, _, third, _ = TRUTH.annotations
+    faint = [replace(third, id=100 + n, bbox=(n * 150.0, 0, 100, 100)) for n in range(4)]
+    truth = replace(TRUTH, annotations=Objects.of([first, *faint]))
     reference = [Detection(1, 1, BOX, 0.9), *(Detection(2, 1, row.bbox, 0.05) for row in faint)]
 
     losses = image_losses(truth, by_image(reference, [2, 1]), by_image([], [2, 1]))

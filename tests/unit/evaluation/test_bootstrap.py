@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from unittest.mock import patch
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.detections import Detection, Detections
+from ssdbench.coco.objects import Annotation, Objects
 from ssdbench.evaluation import bootstrap
 from ssdbench.evaluation.bootstrap import COMPARED_METRICS, Draws, Interval, compare, draw, verdict
 from ssdbench.evaluation.coco_matching import match
@@ -40,11 +41,11 @@ def repeated(truth: Annotations, found: Sequence[Detection], times: Sequence[int
     for image, count in zip(sorted(truth.images, key=lambda image: image.id), times, strict=True):
         copies[image.id] = [image.id * 1000 + n for n in range(count)]
 
-    def rows(of: Sequence[Any]) -> list[Any]:
+    def rows(of: Iterable[Any]) -> list[Any]:
         return [replace(row, image_id=copy) for row in of for copy in copies[row.image_id]]
 
     images = tuple(replace(image, id=copy) for image in truth.images for copy in copies[image.id])
-    return replace(truth, images=images, annotations=tuple(rows(truth.annotations))), rows(found)
+    return replace(truth, images=images, annotations=Objects.of(rows(truth.annotations))), rows(found)
 
 
 def without_ties(found: Sequence[Detection]) -> list[Detection]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.detections import Detection, Detections
+from ssdbench.coco.objects import Annotation
 from ssdbench.evaluation.coco_matching import Matches, match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 

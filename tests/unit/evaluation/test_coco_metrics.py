@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.detections import Detection, Detections, write_detections
 from ssdbench.coco.metric_names import METRICS
+from ssdbench.coco.objects import Annotation
 from ssdbench.errors import UserError
 from ssdbench.evaluation.coco_metrics import coco_metrics
 from ssdbench.evaluation.evaluate import evaluate

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssdbench.coco.annotations import Annotation, Annotations, read_annotations
+from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detection, Detections, read_detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 from ssdbench.evaluation.tide import ERRORS, TideErrors, tide_errors
 from support import tidecv_figures
 from support.real_detections import CELLS, figures_of_tidecv, real_detections, real_truth
@@ -28,7 +29,7 @@ def truth_of(*rows: tuple[int, int, Box], crowds: Sequence[tuple[int, int, Box]]
     return Annotations(
         (Category(CAT, "cat"), Category(DOG, "dog")),
         tuple(ImageRecord(identity, f"{identity}.jpg", 640, 480, "") for identity in (1, 2, 3)),
-        tuple(
+        Objects.of(
             Annotation(number, image, category, box, box[2] * box[3], crowd)
             for number, ((image, category, box), crowd) in enumerate(objects, start=1)
         ),

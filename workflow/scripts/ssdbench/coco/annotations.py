@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
+from msgspec import UNSET, Struct
 
-from ssdbench.arrays import Float64
+from ssdbench.arrays import Float64, Int64, places
 from ssdbench.coco.box_form import box_form_notes
 from ssdbench.coco.categories import Category
 from ssdbench.coco.entries import (
     LARGEST_LENGTH,
-    Box,
     Fault,
-    SoundId,
-    SoundLength,
     box_of,
     column_id,
     entries_of,
@@ -29,24 +25,15 @@ from ssdbench.coco.entries import (
     text_of,
 )
 from ssdbench.coco.image_list import ImageRecord
-from ssdbench.coco.json_file import decode_file
+from ssdbench.coco.json_file import decode_file, file_text
+from ssdbench.coco.objects import Annotation, Objects
+from ssdbench.coco.sound_rows import SoundBox, Unusual, columns, decode_sound, ids, require, require_within
 from ssdbench.errors import UserError
 
 T = TypeVar("T")
+D = TypeVar("D", "_Rows", "_SoundDocument")
 
 _REMEDY = "Give a COCO file with boxes, such as instances_val2017.json."
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """One true object: box [x, y, w, h] and area of its mask in pixels of the image as it is read, crowd or not."""
-
-    id: int
-    image_id: int
-    category_id: int
-    bbox: Box
-    area: float
-    iscrowd: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +46,7 @@ class Annotations:
 
     categories: tuple[Category, ...]
     images: tuple[ImageRecord, ...]
-    annotations: tuple[Annotation, ...]
+    annotations: Objects
     notes: tuple[str, ...]
     large_ids: Mapping[int, int] = field(default_factory=dict)
 
@@ -73,44 +60,49 @@ def read_annotations(path: Path) -> Annotations:
     Raises:
         UserError: the file does not hold COCO annotations with boxes, or an entry makes no sense; the message names it.
     """
-    document = _read_document(path)
+    try:
+        return _annotations(path, decode_sound(file_text(path), _SoundDocument), _sound_objects)
+    except Unusual:
+        return _annotations(path, _read_document(path), _checked_objects)
+
+
+def _annotations(path: Path, document: D, objects_of: Callable[[Path, D, Int64, Int64], _Found]) -> Annotations:
+    """Check a file's content.
+
+    objects_of: makes the objects of the path, the document and the ids of images and categories, int64.
+    """
     large: dict[int, int] = {}
     categories = _distinct(path, "categories", document.categories, _category, large)
     images = _distinct(path, "images", document.images, _image, large)
-    image_ids, category_ids = {image.id for image in images}, {category.id for category in categories}
-    annotations = _sound_annotations(document.annotations, image_ids, category_ids)
-    if annotations is None:
-        annotations = _distinct(
-            path, "annotations", document.annotations, lambda row: _annotation(row, image_ids, category_ids), {}
-        )
+    found = objects_of(path, document, _ids(images), _ids(categories))
     if not images:
         raise UserError(f"{path} lists no images. Give the annotations of the images to evaluate.")
-    without_area = sum(row.area is UNSET for row in document.annotations)
-    flat = sum(min(annotation.bbox[2:]) == 0 for annotation in annotations)
+    objects = found.objects
+    flat = int((objects.box[:, 2:].min(axis=1, initial=1) == 0).sum())
     notes = []
-    if without_area:
-        notes.append(f"{without_area} annotations have no area: that of the box stands in for the mask's.")
+    if found.without_area:
+        notes.append(f"{found.without_area} annotations have no area: that of the box stands in for the mask's.")
     if flat:
         notes.append(f"{flat} annotated boxes have no width or no height: no detection can match them.")
-    notes += box_form_notes(*_boxes_and_sizes(annotations, images))
-    objects = Counter(annotation.category_id for annotation in annotations)
+    notes += box_form_notes(objects.box, _sizes(objects, images))
+    counts = Counter(objects.category_id.tolist())
     return Annotations(
-        tuple(replace(category, objects=objects[category.id]) for category in categories),
+        tuple(replace(category, objects=counts[category.id]) for category in categories),
         tuple(images),
-        tuple(annotations),
+        objects,
         tuple(notes),
         large,
     )
 
 
-def _boxes_and_sizes(annotations: Sequence[Annotation], images: Sequence[ImageRecord]) -> tuple[Float64, Float64]:
-    """Boxes float64 [N, 4], and the width and height of their images float64 [N, 2]."""
-    sizes = {image.id: (image.width, image.height) for image in images}
-    boxes = np.fromiter(chain.from_iterable(one.bbox for one in annotations), np.float64, 4 * len(annotations))
-    of_images = np.fromiter(
-        chain.from_iterable(sizes[one.image_id] for one in annotations), np.float64, 2 * len(annotations)
-    )
-    return boxes.reshape(-1, 4), of_images.reshape(-1, 2)
+def _ids(entries: Sequence[ImageRecord | Category]) -> Int64:
+    return np.array([entry.id for entry in entries], np.int64)
+
+
+def _sizes(objects: Objects, images: Sequence[ImageRecord]) -> Float64:
+    """The width and height of each object's image: float64 [N, 2]."""
+    sizes = np.array([(image.width, image.height) for image in images], np.float64)
+    return sizes[places(_ids(images), objects.image_id)]
 
 
 class _ImageRow(Struct, gc=False):
@@ -147,8 +139,33 @@ class _Document(Struct):
 @dataclass(frozen=True)
 class _Rows:
     images: list[_ImageRow]
-    annotations: list[_AnnotationRow]
     categories: list[_CategoryRow]
+    annotations: list[_AnnotationRow]
+
+
+class _SoundRow(Struct, gc=False):
+    """An annotation without fault, if its numbers are in bounds, and its image and category are there."""
+
+    id: float
+    image_id: float
+    category_id: float
+    bbox: SoundBox
+    area: float
+    iscrowd: float = 0.0
+
+
+class _SoundDocument(Struct):
+    images: list[_ImageRow]
+    categories: list[_CategoryRow]
+    annotations: list[_SoundRow]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The objects of a file, and how many of them have no area in it."""
+
+    objects: Objects
+    without_area: int
 
 
 def _read_document(path: Path) -> _Rows:
@@ -161,7 +178,7 @@ def _read_document(path: Path) -> _Rows:
     for section in ("images", "annotations", "categories"):
         if getattr(document, section) is None:
             raise UserError(f"{path} is not COCO annotations: it lacks the list {section!r}. {_REMEDY}")
-    return _Rows(document.images or [], document.annotations or [], document.categories or [])
+    return _Rows(document.images or [], document.categories or [], document.annotations or [])
 
 
 def _distinct(
@@ -182,36 +199,32 @@ def _distinct(
     return list(entries_of(path, section, rows, build_new))
 
 
-_Side = Annotated[float, Meta(ge=0, le=LARGEST_LENGTH)]
+def _sound_objects(path: Path, document: _SoundDocument, image_ids: Int64, category_ids: Int64) -> _Found:
+    """What `_checked_objects` finds, in a fifth of the time; raises Unusual if a row has a fault or is unusual."""
+    rows = columns(_SoundRow, [document.annotations], len(document.annotations))
+    objects = Objects(
+        id=ids(rows["id"]),
+        image_id=ids(rows["image_id"]),
+        category_id=ids(rows["category_id"]),
+        box=rows["bbox"],
+        area=rows["area"],
+        crowd=rows["iscrowd"] == 1,
+    )
+    require(np.diff(np.sort(objects.id)) > 0)
+    require(places(image_ids, objects.image_id) >= 0)
+    require(places(category_ids, objects.category_id) >= 0)
+    require_within(objects.box, -LARGEST_LENGTH, LARGEST_LENGTH)
+    require_within(objects.box[:, 2:], 0, LARGEST_LENGTH)
+    require_within(objects.area, 0, LARGEST_LENGTH**2)
+    require(objects.crowd | (rows["iscrowd"] == 0))
+    return _Found(objects, without_area=0)
 
 
-class _SoundAnnotation(Struct, gc=False):
-    """A row without fault, if its image and category are there."""
-
-    id: SoundId
-    image_id: SoundId
-    category_id: SoundId
-    bbox: tuple[SoundLength, SoundLength, _Side, _Side]
-    area: Annotated[float, Meta(ge=0, le=LARGEST_LENGTH**2)]
-    iscrowd: Annotated[int, Meta(ge=0, le=1)] | UnsetType
-
-
-def _sound_annotations(
-    rows: Sequence[_AnnotationRow], image_ids: set[int], category_ids: set[int]
-) -> list[Annotation] | None:
-    """What `_annotation` makes of each row, in a fifth of the time; None if a row has a fault or is unusual."""
-    try:
-        sound = convert(rows, list[_SoundAnnotation], from_attributes=True)
-    except ValidationError:
-        return None
-    is_distinct = len({row.id for row in sound}) == len(sound)
-    if not (
-        is_distinct
-        and image_ids.issuperset(row.image_id for row in sound)
-        and category_ids.issuperset(row.category_id for row in sound)
-    ):
-        return None
-    return [Annotation(row.id, row.image_id, row.category_id, row.bbox, row.area, row.iscrowd == 1) for row in sound]
+def _checked_objects(path: Path, document: _Rows, image_ids: Int64, category_ids: Int64) -> _Found:
+    """The objects of rows of any kind, checked one by one."""
+    images, categories = set(image_ids.tolist()), set(category_ids.tolist())
+    rows = _distinct(path, "annotations", document.annotations, lambda row: _annotation(row, images, categories), {})
+    return _Found(Objects.of(rows), without_area=sum(row.area is UNSET for row in document.annotations))
 
 
 def _category(row: _CategoryRow) -> Category:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,8 +15,6 @@ from ssdbench.coco.entries import (
     LARGEST_LENGTH,
     Box,
     Fault,
-    SoundId,
-    SoundLength,
     box_of,
     column_id,
     entries_of,
@@ -26,11 +23,12 @@ from ssdbench.coco.entries import (
     value_of,
 )
 from ssdbench.coco.json_file import decode_file
+from ssdbench.coco.sound_rows import SoundBox, Unusual, columns, decode_sound, ids, require_within
 from ssdbench.errors import UserError
 from ssdbench.files.reading import json_errors
 from ssdbench.files.writing import atomic_path
 
-_PIECE = 1 << 18  # bytes read or copied at once: the rows of so many fit into a core's cache
+_PIECE = 1 << 17  # bytes read or copied at once: the rows of so many fit into a core's cache
 _SHORTEST = len('{"image_id":0,"category_id":0,"bbox":[0,0,0,0],"score":0},')
 _OPENING, _CLOSING = b"[", b"\n]\n"
 
@@ -169,12 +167,12 @@ def join_detections(path: Path, parts: Sequence[Path]) -> None:
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row without fault."""
+    """A row without fault, if its numbers are in bounds."""
 
-    image_id: SoundId
-    category_id: SoundId
-    bbox: tuple[SoundLength, SoundLength, SoundLength, SoundLength]
-    score: SoundLength
+    image_id: float
+    category_id: float
+    bbox: SoundBox
+    score: float
 
 
 class _AnyRow(msgspec.Struct, gc=False):
@@ -195,33 +193,22 @@ def read_detections(path: Path) -> Detections:
     try:
         with json_errors(path), path.open("rb") as file:
             return _read_sound(file, path.stat().st_size // _SHORTEST + 1)
-    except _Unusual:
+    except Unusual:
         pass
     rows = decode_file(path, list[_AnyRow])
     return Detections.of(entries_of(path, "", rows, _detection))
 
 
-class _Unusual(Exception):
-    """A file that only the slower reader understands, or explains."""
-
-
 def _read_sound(file: BinaryIO, most: int) -> Detections:
-    """The rows of a file in which each is as `_Row`, at most `most`; raises _Unusual.
-
-    The columns are as long as `most`; what is not written to takes no memory.
-    """
-    found = Detections(np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 4)), np.empty(most))
-    count = 0
-    for text in _pieces(file):
-        part = _columns(text)
-        for column, values in zip(vars(found).values(), vars(part).values(), strict=True):
-            column[count : count + len(part)] = values
-        count += len(part)
-    return found[:count]
+    """The rows of a file in which each is as `_Row`, at most `most`; raises Unusual."""
+    found = columns(_Row, (decode_sound(text, list[_Row]) for text in _pieces(file)), most)
+    for key in ("score", "bbox"):
+        require_within(found[key], -LARGEST_LENGTH, LARGEST_LENGTH)
+    return Detections(ids(found["image_id"]), ids(found["category_id"]), found["bbox"], found["score"])
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """A JSON list of rows in shorter lists, cut behind braces, so that only one is in memory; raises _Unusual.
+    """A JSON list of rows in shorter lists, cut behind braces, so that only one is in memory; raises Unusual.
 
     A brace within a row (in a text, or of an object) makes a piece that is not JSON: only whole rows pass.
     """
@@ -231,26 +218,11 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         end = text.rfind(b"}") + 1
         start = text.find(separator)
         if not end or text[:start].strip() or not text.isascii():
-            raise _Unusual
-        yield b"[" + text[start + 1 : end] + b"]"
+            raise Unusual
+        yield b"".join((b"[", memoryview(text)[start + 1 : end], b"]"))
         separator, rest = b",", text[end:]
     if rest.strip() != b"]":
-        raise _Unusual
-
-
-def _columns(text: bytes) -> Detections:
-    """The columns of rows in JSON; raises _Unusual if one of them is not as `_Row`."""
-    try:
-        rows = msgspec.json.decode(text, type=list[_Row])
-    except (msgspec.DecodeError, RecursionError):
-        raise _Unusual from None
-    boxes = chain.from_iterable([row.bbox for row in rows])
-    return Detections(
-        image_id=np.array([row.image_id for row in rows], np.int64),
-        category_id=np.array([row.category_id for row in rows], np.int64),
-        box=np.fromiter(boxes, np.float64, 4 * len(rows)).reshape(-1, 4),
-        score=np.array([row.score for row in rows], np.float64),
-    )
+        raise Unusual
 
 
 def _detection(row: _AnyRow) -> Detection:

@@ -6,9 +6,9 @@ import hashlib
 import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from ssdbench.errors import UserError
 
@@ -16,9 +16,6 @@ LARGEST_ID = 2**53  # pycocotools passes ids through float64
 LARGEST_LENGTH = 1e9
 
 T = TypeVar("T")
-# What msgspec lets through as numbers without fault.
-SoundId = Annotated[int, Meta(gt=-LARGEST_ID, lt=LARGEST_ID)]
-SoundLength = Annotated[float, Meta(ge=-LARGEST_LENGTH, le=LARGEST_LENGTH)]
 Box = tuple[float, float, float, float]
 
 

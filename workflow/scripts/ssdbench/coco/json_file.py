@@ -24,14 +24,13 @@ _OTHER_FILES = {
 def decode_file(path: Path, form: type[T]) -> T:
     """The content of a JSON file as a record; keys that the record does not have are skipped.
 
-    UTF-8, UTF-16 and UTF-32 are read, with or without a byte order mark. NaN and Infinity, which Python writes, are
-    read as numbers.
+    NaN and Infinity, which Python writes, are read as numbers.
 
     Raises:
         UserError: the file is missing, unreadable, not JSON or not of this form.
     """
+    text = file_text(path)
     with json_errors(path):
-        text = _utf8(path.read_bytes(), path)
         try:
             return msgspec.json.decode(text, type=form)
         except msgspec.ValidationError as error:
@@ -42,6 +41,16 @@ def decode_file(path: Path, form: type[T]) -> T:
             return msgspec.convert(content, form)
         except msgspec.ValidationError as error:
             raise _misfit(path, error) from None
+
+
+def file_text(path: Path) -> bytes | memoryview:
+    """The text of a JSON file in UTF-8; the file may be in UTF-16 or UTF-32, too, and with a byte order mark.
+
+    Raises:
+        UserError: the file is missing, unreadable or not text.
+    """
+    with json_errors(path):
+        return _utf8(path.read_bytes(), path)
 
 
 def _misfit(path: Path, error: msgspec.ValidationError) -> UserError:

@@ -140,16 +140,11 @@ class _Objects:
 
 
 def _objects(truth: Annotations, images: Int64, categories: Int64, params: CocoParams) -> _Objects:
-    wanted = set(images.tolist())
-    rows = [row for row in truth.annotations if row.image_id in wanted]
-    category_id = np.array([row.category_id for row in rows], np.int64)
-    image_id = np.array([row.image_id for row in rows], np.int64)
-    scene = _scenes(category_id, image_id, categories, images)
+    rows = truth.annotations.in_images(images)
+    scene = _scenes(rows.category_id, rows.image_id, categories, images)
     order = np.argsort(scene, kind="stable")
-    crowd = np.array([row.iscrowd for row in rows], bool)[order]
-    counted = _inside(params, np.array([row.area for row in rows], np.float64)[order]) & ~crowd[:, None]
-    box = np.array([row.bbox for row in rows], np.float64).reshape(-1, 4)
-    return _Objects(scene[order], box[order], crowd, counted)
+    rows = rows[order]
+    return _Objects(scene[order], rows.box, rows.crowd, _inside(params, rows.area) & ~rows.crowd[:, None])
 
 
 def _scenes(category_id: Int64, image_id: Int64, categories: Int64, images: Int64) -> Int64:

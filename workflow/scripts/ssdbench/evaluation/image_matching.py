@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from ssdbench.arrays import Float64, Int64
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import Annotation
 from ssdbench.coco.detections import Detections
+from ssdbench.coco.objects import Objects
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,14 @@ def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 10
     }
 
 
-def truths_by_image(annotations: Iterable[Annotation], image_ids: Collection[int]) -> dict[int, Truths]:
+def truths_by_image(objects: Objects, image_ids: Collection[int]) -> dict[int, Truths]:
     """The true objects of each image, in the order of the file; other images are left out."""
-    groups: dict[int, list[Annotation]] = defaultdict(list)
-    for annotation in annotations:
-        groups[annotation.image_id].append(annotation)
-    return {image_id: _truths(groups.get(image_id, [])) for image_id in image_ids}
+    ids = np.array(list(image_ids), np.int64)
+    ordered = objects[np.argsort(objects.image_id, kind="stable")]
+    starts, ends = (np.searchsorted(ordered.image_id, ids, side).tolist() for side in ("left", "right"))
+    return {
+        image_id: _truths(ordered[start:end]) for image_id, start, end in zip(ids.tolist(), starts, ends, strict=True)
+    }
 
 
 def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
@@ -109,17 +110,6 @@ def same_class(found: Found, truths: Truths) -> NDArray[np.bool_]:
     return alike
 
 
-def _truths(rows: list[Annotation]) -> Truths:
-    objects = [row for row in rows if not row.iscrowd]
-    crowds = [row for row in rows if row.iscrowd]
-    return Truths(
-        ids=np.array([row.id for row in objects], np.int64),
-        class_ids=np.array([row.category_id for row in objects], np.int64),
-        boxes=_boxes([row.bbox for row in objects]),
-        crowd_class_ids=np.array([row.category_id for row in crowds], np.int64),
-        crowd_boxes=_boxes([row.bbox for row in crowds]),
-    )
-
-
-def _boxes(rows: list[tuple[float, float, float, float]]) -> Float64:
-    return np.array(rows, np.float64).reshape(-1, 4)
+def _truths(objects: Objects) -> Truths:
+    single, crowds = objects[~objects.crowd], objects[objects.crowd]
+    return Truths(single.id, single.category_id, single.box, crowds.category_id, crowds.box)

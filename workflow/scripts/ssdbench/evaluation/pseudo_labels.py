@@ -18,10 +18,11 @@ import numpy as np
 
 from ssdbench.arrays import Float64
 from ssdbench.boxes.decoding import Found
-from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.categories import Category
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation, Objects
 from ssdbench.evaluation.bootstrap import draw
 from ssdbench.evaluation.coco_matching import match
 from ssdbench.evaluation.image_matching import overlaps
@@ -68,7 +69,7 @@ def _drawn(found: Mapping[int, Found], random: np.random.Generator) -> Annotatio
             rows.append(Annotation(len(rows) + 1, image_id, category, (x, y, w, h), w * h, False))
     categories = tuple(Category(number, str(number)) for number in sorted({row.category_id for row in rows}))
     images = tuple(ImageRecord(image_id, str(image_id), 0, 0, "") for image_id in found)
-    return Annotations(categories, images, tuple(rows), ())
+    return Annotations(categories, images, Objects.of(rows), ())
 
 
 def _objects(one: Found, random: np.random.Generator) -> Iterator[tuple[int, Float64]]:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssdbench.arrays import spread
-from ssdbench.coco.annotations import Annotation, Annotations
+from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detection, Detections
 from ssdbench.coco.metric_names import METRICS
+from ssdbench.coco.objects import Annotation
 from ssdbench.errors import UserError
 from ssdbench.evaluation.coco_metrics import class_metrics, coco_metrics
 
@@ -33,10 +34,10 @@ def check_with_pycocotools(truth: Annotations, found: Detections, image_ids: Col
     """
     ids = sorted(image_ids)
     some = {ids[index] for index in spread(len(ids), _CHECKED)}
-    objects = [row for row in truth.annotations if row.image_id in some]
+    objects = truth.annotations.in_images(some)
     rows = found[np.isin(found.image_id, list(some))]
     evaluator = _evaluated(truth, objects, rows, sorted(some))
-    ours = coco_metrics(replace(truth, annotations=tuple(objects)), rows, some)
+    ours = coco_metrics(replace(truth, annotations=objects), rows, some)
     theirs = dict(zip(METRICS, map(_known, evaluator.stats), strict=True))
     classes = [
         _theirs_of_class(evaluator.eval["precision"][:, :, evaluator.params.catIds.index(category.id)])

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ssdbench.arrays import UInt8
-from ssdbench.coco.annotations import Annotation, read_annotations
+from ssdbench.coco.annotations import read_annotations
 from ssdbench.coco.detections import read_detections
 from ssdbench.coco.image_list import ImageRecord
+from ssdbench.coco.objects import Annotation
 from ssdbench.errors import UserError
 from ssdbench.images.pixels import decode_image, read_image
 from ssdbench.report.words import count as counted
