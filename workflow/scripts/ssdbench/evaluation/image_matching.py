@@ -48,11 +48,21 @@ def found_by_image(rows: Detections, image_ids: Collection[int], limit: int = 10
 def truths_by_image(objects: Objects, image_ids: Collection[int]) -> dict[int, Truths]:
     """The true objects of each image, in the order of the file; other images are left out."""
     ids = np.array(list(image_ids), np.int64)
-    ordered = objects[np.argsort(objects.image_id, kind="stable")]
-    starts, ends = (np.searchsorted(ordered.image_id, ids, side).tolist() for side in ("left", "right"))
+    single, single_in = _by_image(objects[~objects.crowd], ids)
+    crowds, crowds_in = _by_image(objects[objects.crowd], ids)
     return {
-        image_id: _truths(ordered[start:end]) for image_id, start, end in zip(ids.tolist(), starts, ends, strict=True)
+        image_id: Truths(
+            single.id[here], single.category_id[here], single.box[here], crowds.category_id[there], crowds.box[there]
+        )
+        for image_id, here, there in zip(ids.tolist(), single_in, crowds_in, strict=True)
     }
+
+
+def _by_image(objects: Objects, image_ids: Int64) -> tuple[Objects, list[slice]]:
+    """Objects sorted by image, otherwise in the same order, and where those of each image are."""
+    ordered = objects[np.argsort(objects.image_id, kind="stable")]
+    starts, ends = (np.searchsorted(ordered.image_id, image_ids, side).tolist() for side in ("left", "right"))
+    return ordered, list(map(slice, starts, ends))
 
 
 def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
@@ -64,8 +74,8 @@ def overlaps(some: Float64, others: Float64, crowd: bool = False) -> Float64:
 
     if not (len(some) and len(others)):
         return np.zeros((len(some), len(others)))
-    shared: Float64 = np.nan_to_num(iou(some, others, np.full(len(others), crowd)))
-    return shared
+    shared: Float64 = iou(some, others, np.full(len(others), crowd))
+    return np.where(np.isnan(shared), 0.0, shared)
 
 
 def matches(same_class_overlaps: Float64, iou: float) -> Int64:
@@ -108,8 +118,3 @@ def same_class(found: Found, truths: Truths) -> NDArray[np.bool_]:
     """Whether a detection and a truth have the same class: bool [K, T]."""
     alike: NDArray[np.bool_] = found.class_ids[:, None] == truths.class_ids
     return alike
-
-
-def _truths(objects: Objects) -> Truths:
-    single, crowds = objects[~objects.crowd], objects[objects.crowd]
-    return Truths(single.id, single.category_id, single.box, crowds.category_id, crowds.box)

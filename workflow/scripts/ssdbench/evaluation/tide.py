@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdbench.arrays import Float32, Float64, Int64
+from ssdbench.arrays import Float32, Float64, Int64, places
 from ssdbench.boxes.decoding import Found
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
@@ -50,7 +50,7 @@ class TideErrors:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Detections and their kinds; the columns of one image, or of all.
+    """Detections and their kinds; the columns of one image, or of all. They come best first.
 
     kinds: _RIGHT or the error. counted: False for false detections within a crowd, which AP does not count. fixes: the
     class that a detection has once its error is corrected, or _UNFIXED if correcting it removes the detection.
@@ -97,17 +97,12 @@ def _judged(found: Found, truths: Truths) -> _Judged:
     used[matched[matched >= 0]] = True
 
     best_alike, best_other = _best(iou_alike), _best(iou_other)
-    kinds = np.select(
-        [
-            matched >= 0,
-            (best_alike >= _BACKGROUND_IOU) & (best_alike <= _FOREGROUND),
-            best_other >= _FOREGROUND,
-            _best(iou_alike * used) >= _FOREGROUND,
-            _best(iou) <= _BACKGROUND_IOU,
-        ],
-        [_RIGHT, _PLACE, _CLASS, _DUPLICATE, _BACKGROUND],
-        _BOTH,
-    )
+    kinds = np.full(count, _BOTH)
+    kinds[_best(iou) <= _BACKGROUND_IOU] = _BACKGROUND  # from here on, the later ones prevail
+    kinds[_best(iou_alike * used) >= _FOREGROUND] = _DUPLICATE
+    kinds[best_other >= _FOREGROUND] = _CLASS
+    kinds[(best_alike >= _BACKGROUND_IOU) & (best_alike <= _FOREGROUND)] = _PLACE
+    kinds[matched >= 0] = _RIGHT
     fixes = np.full(count, _UNFIXED)
     claimed = used.copy()
     for row in np.flatnonzero((kinds == _PLACE) | (kinds == _CLASS)):
@@ -128,19 +123,21 @@ def _best(iou: Float64) -> Float64:
 
 
 def _joined(parts: list[_Judged]) -> _Judged:
+    """The detections of all images, best first, ties in the order of the images."""
+    order = np.argsort(-np.concatenate([part.scores for part in parts]), kind="stable")
     return _Judged(
-        class_ids=np.concatenate([part.class_ids for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-        kinds=np.concatenate([part.kinds for part in parts]),
-        counted=np.concatenate([part.counted for part in parts]),
-        fixes=np.concatenate([part.fixes for part in parts]),
+        class_ids=np.concatenate([part.class_ids for part in parts])[order],
+        scores=np.concatenate([part.scores for part in parts])[order],
+        kinds=np.concatenate([part.kinds for part in parts])[order],
+        counted=np.concatenate([part.counted for part in parts])[order],
+        fixes=np.concatenate([part.fixes for part in parts])[order],
         missed=np.concatenate([part.missed for part in parts]),
     )
 
 
 def _ap50(judged: _Judged, objects: dict[int, int]) -> float:
     counted = judged.counted
-    return _mean_ap(judged.class_ids[counted], judged.scores[counted], judged.kinds[counted] == _RIGHT, objects)
+    return _mean_ap(judged.class_ids[counted], judged.kinds[counted] == _RIGHT, objects)
 
 
 def _costs(ap50: float, judged: _Judged, objects: dict[int, int], wrong_first: bool) -> dict[str, float]:
@@ -157,19 +154,21 @@ def _ap50_without(kind: int, judged: _Judged, objects: dict[int, int], wrong_fir
     fixed = judged.kinds == kind
     right = judged.kinds == _RIGHT
     wrong = np.where(fixed, judged.fixes != _UNFIXED, judged.counted & ~right)
+    order = np.flatnonzero(wrong | right)
     if wrong_first:
-        order = np.concatenate([np.flatnonzero(wrong), np.flatnonzero(right)])
-    else:
-        order = np.flatnonzero(wrong | right)
+        tie = np.cumsum(np.diff(judged.scores[order], prepend=np.inf) != 0)
+        order = order[np.argsort(2 * tie + right[order], kind="stable")]
     class_ids = np.where(fixed, judged.fixes, judged.class_ids)
-    return _mean_ap(class_ids[order], judged.scores[order], (right | fixed)[order], objects)
+    return _mean_ap(class_ids[order], (right | fixed)[order], objects)
 
 
-def _mean_ap(class_ids: Int64, scores: Float32, right: NDArray[np.bool_], objects: dict[int, int]) -> float:
-    """Mean AP, 0 to 1, over the classes that have objects or detections; equal scores keep the order given."""
-    order = np.lexsort((-scores, class_ids))  # stable
-    classes, starts = np.unique(class_ids[order], return_index=True)
-    groups = dict(zip(classes.tolist(), np.split(right[order], starts[1:]), strict=True)) if len(classes) else {}
+def _mean_ap(class_ids: Int64, right: NDArray[np.bool_], objects: dict[int, int]) -> float:
+    """Mean AP, 0 to 1, over the classes that have objects or detections; the detections come best first."""
+    classes = np.unique(class_ids)
+    place = places(classes, class_ids).astype(np.min_scalar_type(len(classes)))  # small numbers are sorted faster
+    starts = np.cumsum(np.bincount(place, minlength=len(classes)))[:-1]
+    of_class = np.split(right[np.argsort(place, kind="stable")], starts) if len(classes) else []
+    groups = dict(zip(classes.tolist(), of_class, strict=True))
     counted = groups.keys() | {class_id for class_id, count in objects.items() if count}
     if not counted:
         return 0.0
