@@ -189,11 +189,12 @@ def _distinct(
 
     def build_new(row: Any) -> T:
         entry, number = build(row), id_of(row, "id")
-        if column_id(number) in seen:
+        here = column_id(number)
+        if here in seen:
             raise Fault(f".id is {number}, which an earlier entry has already")
-        seen.add(column_id(number))
-        if column_id(number) != number:
-            large[column_id(number)] = number
+        seen.add(here)
+        if here != number:
+            large[here] = number
         return entry
 
     return list(entries_of(path, section, rows, build_new))

@@ -58,13 +58,13 @@ def value_of(row: Any, key: str) -> Any:
 def id_of(row: Any, key: str) -> int:
     """A whole number of any size; pandas and NumPy write it with a decimal point."""
     value = value_of(row, key)
-    if type(value) is float and value.is_integer():
-        if abs(value) >= LARGEST_ID:
-            raise Fault(f".{key} is {value!r}, which a decimal point has made inexact: write the id as a whole number")
-        return int(value)
-    if type(value) is not int:
+    if type(value) is int:
+        return value
+    if type(value) is not float or not value.is_integer():
         raise Fault(f".{key} is {shown(value)}, not a whole number")
-    return value
+    if abs(value) >= LARGEST_ID:
+        raise Fault(f".{key} is {value!r}, which a decimal point has made inexact: write the id as a whole number")
+    return int(value)
 
 
 def text_of(row: Any, key: str) -> str:
