@@ -53,8 +53,10 @@ class QuantisedFile:
 
 
 @dataclass(frozen=True)
-class _Candidates:
-    """order: layers, the one that costs most in int8 first. make: the file with some of them in floats. facts: its."""
+class Candidates:
+    """What int8_mixed files can be made of a network.
+
+    order: layers, the one that costs most in int8 first. make: the file with some of them in floats. facts: its."""
 
     order: list[str]
     make: Callable[[Sequence[str]], bytes]
@@ -81,7 +83,7 @@ def mixed_file(
     share, judge = goal
     with tempfile.TemporaryDirectory() as folder:
         if framework == "onnxruntime":
-            candidates = _onnx(heads, pixels, reduce_range, Path(folder, "ranges.json"))
+            candidates = onnx_candidates(_onnx(heads), pixels, reduce_range, Path(folder, "ranges.json"))
         else:
             candidates = _tflite(heads, row, pixels)
         worst = ", ".join(short_name(layer) for layer in candidates.order[:10])
@@ -100,43 +102,63 @@ def mixed_file(
     return QuantisedFile(files[outcome.best.in_floats], facts, outcome.words)
 
 
-def _onnx(heads: GraphDef, pixels: Sequence[UInt8], reduce_range: bool, ranges: Path) -> _Candidates:
-    from ssdbench.conversion.to_onnx import int8_facts, onnx_of, to_int8
+def onnx_candidates(model: Any, pixels: Sequence[UInt8], reduce_range: bool, ranges: Path) -> Candidates:
+    """The candidates in ONNX. All of them have ranges without outliers, and biases that make up for rounded weights.
 
-    model = onnx_of(heads, PIXELS, (BOX_ENCODINGS, CLASS_SCORES))
+    Args:
+        model: fp32. pixels: uint8 RGB [S, S, 3]. ranges: a file that is written.
+    """
+    from ssdbench.conversion.onnx_tuning import bias_shifts, with_biases, write_ranges
+    from ssdbench.conversion.to_onnx import INTEGER_OPERATORS, int8_facts, int8_layers, to_int8
+
+    layers = int8_layers(model)
+    write_ranges(model, INTEGER_OPERATORS, pixels, ranges)
+    shifts = bias_shifts(model, to_int8(model, pixels, reduce_range, ranges=ranges), pixels)
 
     def quantised(in_floats: Sequence[str]) -> Any:
-        return to_int8(model, pixels, reduce_range, in_floats, ranges)
+        nodes = {name for layer in in_floats for name in layers[layer]}
+        return to_int8(with_biases(model, shifts, nodes), pixels, reduce_range, in_floats, ranges)
 
     def make(in_floats: Sequence[str]) -> bytes:
         data: bytes = quantised(in_floats).SerializeToString(deterministic=True)
         return data
 
-    def facts(in_floats: Sequence[str]) -> dict[str, Any]:
-        return int8_facts(model, quantised(in_floats), pixels, reduce_range, in_floats)
-
     effects = _effects(model, quantised([]), pixels)
-    return _Candidates(sorted(effects, key=lambda layer: (-effects[layer], layer)), make, facts)
+    return Candidates(
+        sorted(effects, key=lambda layer: (-effects[layer], layer)),
+        make,
+        lambda in_floats: int8_facts(model, quantised(in_floats), pixels, reduce_range, in_floats),
+    )
 
 
-def _tflite(heads: GraphDef, row: ModelRow, pixels: Sequence[UInt8]) -> _Candidates:
-    """The candidates in TFLite. What a layer does to the heads is told by the same network in ONNX: TFLite gives no way
-    to move a tensor, and both quantise to 8 bits, weights per channel. Layers that ONNX does not have come last.
+def _onnx(heads: GraphDef) -> Any:
+    from ssdbench.conversion.to_onnx import onnx_of
+
+    return onnx_of(heads, PIXELS, (BOX_ENCODINGS, CLASS_SCORES))
+
+
+def _tflite(heads: GraphDef, row: ModelRow, pixels: Sequence[UInt8]) -> Candidates:
+    """The candidates in TFLite, all of them with biases that make up for rounded weights.
+
+    What a layer does to the heads is told by the same network in ONNX: TFLite gives no way to move a tensor, and both
+    quantise to 8 bits, weights per channel. Layers that ONNX does not have come last.
     """
+    from ssdbench.conversion import onnx_tuning, tflite_tuning
     from ssdbench.conversion.tflite_losses import int8_facts, layers_of
-    from ssdbench.conversion.to_onnx import onnx_of, to_int8
+    from ssdbench.conversion.to_onnx import to_int8
     from ssdbench.conversion.to_tflite import convert_tflite, heads_alone, mixed_file
 
-    model = onnx_of(heads, PIXELS, (BOX_ENCODINGS, CLASS_SCORES))
-    found = _effects(model, to_int8(model, pixels, reduce_range=False), pixels)
-    effects = {name.partition(":")[0]: effect for name, effect in found.items()}
+    model = _onnx(heads)
+    onnx_shifts = onnx_tuning.bias_shifts(model, to_int8(model, pixels, reduce_range=False), pixels)
+    tuned = to_int8(onnx_tuning.with_biases(model, onnx_shifts), pixels, reduce_range=False)
+    effects = {name.partition(":")[0]: effect for name, effect in _effects(model, tuned, pixels).items()}
+    layout = head_layout(row)
     calibrated = convert_tflite(heads, heads_alone, row, "int8", pixels).calibrated
-    layers = layers_of(calibrated)
-    order = sorted(layers, key=lambda layer: (-effects.get(layer.split(";")[0], 0.0), layer))
-    return _Candidates(
-        order,
-        lambda in_floats: mixed_file(calibrated, in_floats),
-        lambda in_floats: int8_facts(calibrated, pixels, head_layout(row), in_floats),
+    shifts = tflite_tuning.bias_shifts(calibrated, pixels, layout)
+    return Candidates(
+        sorted(layers_of(calibrated), key=lambda layer: (-effects.get(layer.split(";")[0], 0.0), layer)),
+        lambda in_floats: mixed_file(tflite_tuning.with_biases(calibrated, shifts, in_floats), in_floats),
+        lambda in_floats: int8_facts(calibrated, pixels, layout, in_floats),
     )
 
 

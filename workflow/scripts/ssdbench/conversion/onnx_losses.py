@@ -80,11 +80,11 @@ def outputs_of(
     """
     quantised = _quantised(integers)
     names = [of.integers for of in quantised.values()]
-    of_integers = open_model(_with_outputs(integers, names))  # with its optimisations: what the file really computes
+    of_integers = open_model(with_outputs(integers, names))  # with its optimisations: what the file really computes
     limits = {name for nodes in layers.values() for name in nodes[1:]}
     computed = _computed_in_integers(integers)
     wanted = [tensor for tensor in layers if tensor in quantised and tensor in computed]
-    of_floats = open_model(_with_outputs(_cut_at(model, list(quantised), limits), wanted))
+    of_floats = open_model(with_outputs(_cut_at(model, list(quantised), limits), wanted))
     fed = [value.name for value in of_floats.get_inputs()]
     name = model.graph.input[0].name
     for image in pixels:
@@ -154,7 +154,7 @@ def _cut_at(model: Any, tensors: Sequence[str], limits: Collection[str]) -> Any:
     return cut
 
 
-def _with_outputs(model: Any, names: Sequence[str]) -> Any:
+def with_outputs(model: Any, names: Sequence[str]) -> Any:
     """The model that gives these tensors and nothing else."""
     import onnx
 

@@ -6,7 +6,7 @@ The same input gives the same numbers, not the same bytes: tf2onnx names its ten
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ssdbench.arrays import UInt8
 from ssdbench.conversion.cut_heads import MODEL
 from ssdbench.conversion.layer_losses import loss_images, quantisation_facts
 from ssdbench.conversion.onnx_losses import layer_sums, layers_of, weights_per_channel
+from ssdbench.conversion.onnx_tuning import reader
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 OPSET = 17
 # Conv together with the Clip (ReLU6) and the residual Add around it: ranges are then taken where integers
 # really pass. Additions that are not the model's own (normalising, decoding, suppression) stay in floats.
-_INTEGER_OPERATORS = ["Conv", "Clip", "Add"]
+INTEGER_OPERATORS = ["Conv", "Clip", "Add"]
 
 
 def onnx_of(graph_def: GraphDef, name: str, outputs: Sequence[str]) -> Any:
@@ -70,7 +71,7 @@ def to_int8(
     Args:
         reduce_range: weights in 7 bits, for CPUs whose 8-bit products would saturate (those without VNNI).
         in_floats: layers of `int8_layers` that stay in floats.
-        ranges: a file that keeps the ranges, so that the next call with it need not find them again.
+        ranges: a file of `onnx_tuning.write_ranges`, which is read instead of running `pixels`.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -82,9 +83,9 @@ def to_int8(
         quantize_static(
             floats,
             integers,
-            _reader(model.graph.input[0].name, pixels),
+            reader(model.graph.input[0].name, pixels),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=_INTEGER_OPERATORS,
+            op_types_to_quantize=INTEGER_OPERATORS,
             nodes_to_exclude=[*_foreign(model), *(name for layer in in_floats for name in layers[layer])],
             per_channel=True,
             reduce_range=reduce_range,
@@ -125,7 +126,7 @@ def _kept_in_floats(integers: Any, layers: Collection[str]) -> Any:
 
 def int8_layers(model: Any) -> dict[str, tuple[str, ...]]:
     """The layers of an fp32 model that `to_int8` quantises: name of the tensor that a layer makes -> its nodes."""
-    return layers_of(model, _INTEGER_OPERATORS, _foreign(model))
+    return layers_of(model, INTEGER_OPERATORS, _foreign(model))
 
 
 def int8_facts(
@@ -172,17 +173,3 @@ def to_int8_dynamic(model: Any) -> Any:
 
 def _is_depthwise(node: Any) -> bool:
     return node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
-
-
-def _reader(name: str, pixels: Sequence[UInt8]) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._images: Iterator[UInt8] = iter(pixels)
-
-        def get_next(self) -> dict[str, UInt8] | None:
-            image = next(self._images, None)
-            return None if image is None else {name: image[None]}
-
-    return Reader()

@@ -1,0 +1,110 @@
+"""What makes an int8 TFLite network more exact and not slower: biases that make up for rounded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+from ssdbench.arrays import Float32, Float64, UInt8, spread
+from ssdbench.catalog.registry import HeadLayout
+from ssdbench.conversion.bias_shift import MEAN_IMAGES, mean_shift
+from ssdbench.conversion.to_tflite import normalised_images
+
+_MOST = 127  # weights are -127 to 127 steps: the quantization specification of LiteRT
+
+
+def bias_shifts(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) -> dict[str, Float64]:
+    """How far rounding its weights shifts each channel of a convolution on average: tensor it makes -> float64 [O].
+
+    Args:
+        calibrated: the network in floats. pixels: uint8 RGB [S, S, 3].
+    """
+    model, graph = _unpacked(calibrated)
+    convolutions = [(op, _weights(model, graph, op)) for op in graph.operators]
+    found = [(op, weights) for op, weights in convolutions if weights is not None]
+    images = [pixels[index] for index in spread(len(pixels), MEAN_IMAGES)]
+    means = _channel_means(calibrated, sorted({op.inputs[0] for op, _ in found}), normalised_images(images, layout))
+    return {
+        graph.tensors[op.outputs[0]].name.decode(): mean_shift(
+            _rounded(weights) - weights, means[op.inputs[0]], len(means[op.inputs[0]]) // weights.shape[1]
+        )
+        for op, weights in found
+    }
+
+
+def with_biases(calibrated: bytes, shifts: Mapping[str, Float64], in_floats: Collection[str] = ()) -> bytes:
+    """The network in floats whose biases make up for these shifts, so that the int8 one is right on average.
+
+    Args:
+        shifts: of `bias_shifts`. in_floats: layers that keep their biases, since their weights stay exact.
+    """
+    model, graph = _unpacked(calibrated)
+    for op in graph.operators:
+        name = graph.tensors[op.outputs[0]].name.decode()
+        if name in shifts and name not in in_floats and len(op.inputs) > 2 and op.inputs[2] >= 0:
+            buffer = model.buffers[graph.tensors[op.inputs[2]].buffer]
+            values = np.frombuffer(bytes(buffer.data), np.float32) - shifts[name]
+            buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+    builder = flatbuffers.Builder(len(calibrated))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _unpacked(network: bytes) -> tuple[Any, Any]:
+    """The file's object model, and its one graph."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(network))
+    (graph,) = model.subgraphs
+    return model, graph
+
+
+def _weights(model: Any, graph: Any, op: Any) -> Float64 | None:
+    """The weights of a convolution, float64 [O, I / groups, H, W]; None for another operator."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = model.operatorCodes[op.opcodeIndex]
+    kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+    axes = {
+        schema.BuiltinOperator.CONV_2D: (0, 3, 1, 2),  # from O H W I
+        schema.BuiltinOperator.DEPTHWISE_CONV_2D: (3, 0, 1, 2),  # from 1 H W O
+    }.get(kind)
+    if axes is None:
+        return None
+    tensor = graph.tensors[op.inputs[1]]
+    data = model.buffers[tensor.buffer].data
+    if data is None:  # computed
+        return None
+    values = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
+    return values.astype(np.float64).transpose(axes)
+
+
+def _rounded(weights: Float64) -> Float64:
+    """What weights float64 [O, I, H, W] become in 8 bits, per channel O."""
+    steps = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / _MOST
+    steps[steps == 0] = 1
+    rounded: Float64 = np.rint(weights / steps) * steps
+    return rounded
+
+
+def _channel_means(network: bytes, tensors: Sequence[int], fed: Iterator[list[Float32]]) -> dict[int, Float64]:
+    """The mean of each channel of activations [1, H, W, C] over the images: float64 [C], by the tensor's number."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=network,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,  # XNNPACK keeps no tensors
+    )
+    interpreter.allocate_tensors()
+    place = interpreter.get_input_details()[0]["index"]
+    means: dict[int, list[Float64]] = {tensor: [] for tensor in tensors}
+    for (image,) in fed:
+        interpreter.set_tensor(place, image)
+        interpreter.invoke()
+        for tensor, of in means.items():
+            of.append(interpreter.get_tensor(tensor).mean(axis=(0, 1, 2), dtype=np.float64))
+    return {tensor: np.mean(of, axis=0) for tensor, of in means.items()}
