@@ -63,6 +63,18 @@ def tiny_graph_def(seed: int = 1, normalise_first: bool = False, scope: str = ""
         tf.compat.v1.enable_control_flow_v2()
 
 
+def tiny_heads() -> Any:
+    """The detector cut at its heads and folded, as conversions make it."""
+    from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, anchors_of, cut_heads
+    from ssdbench.conversion.find_nodes import find_nodes
+    from ssdbench.conversion.folding import fold
+
+    graph_def = tiny_graph_def()
+    nodes = find_nodes(graph_def, ROW, "tiny")
+    anchors = anchors_of(graph_def, nodes, ROW, "tiny")
+    return fold(cut_heads(graph_def, nodes, ROW, "tiny", len(anchors)), [BOX_ENCODINGS, CLASS_SCORES])
+
+
 def _build(rng: np.random.Generator, normalise_first: bool) -> None:
     import tensorflow as tf
 

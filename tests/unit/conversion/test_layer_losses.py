@@ -9,7 +9,7 @@ import pytest
 
 from ssdbench.conversion.layer_losses import LayerSums, Steps, quantisation_facts, ranked, short_name
 from support.spoiled_layers import cut_range_of_onnx, cut_range_of_tflite
-from support.tiny_detector import ROW, images, tiny_graph_def
+from support.tiny_detector import ROW, images, tiny_heads
 
 
 def test_a_loss_is_the_squared_error_over_the_squared_output() -> None:
@@ -59,14 +59,7 @@ def test_layers_have_short_names(layer: str, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def heads() -> Any:
-    from ssdbench.conversion.cut_heads import BOX_ENCODINGS, CLASS_SCORES, anchors_of, cut_heads
-    from ssdbench.conversion.find_nodes import find_nodes
-    from ssdbench.conversion.folding import fold
-
-    graph_def = tiny_graph_def()
-    nodes = find_nodes(graph_def, ROW, "tiny")
-    anchors = anchors_of(graph_def, nodes, ROW, "tiny")
-    return fold(cut_heads(graph_def, nodes, ROW, "tiny", len(anchors)), [BOX_ENCODINGS, CLASS_SCORES])
+    return tiny_heads()
 
 
 @pytest.mark.slow

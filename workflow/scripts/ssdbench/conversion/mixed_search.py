@@ -19,7 +19,6 @@ _LOG = logging.getLogger(__name__)
 
 MOST_CANDIDATES = 12
 MOST_SECONDS = 600.0
-MOST_SHARE = 1 / 8  # of the layers: with more in floats, the speed that int8 is for is gone
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,16 @@ On SSDLite MobileNet v2 both together divide the squared error of the heads by t
 
 from __future__ import annotations
 
-import contextlib
-import io
-import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssdbench.arrays import Float64, UInt8, spread
-from ssdbench.conversion.bias_shift import MEAN_IMAGES, mean_shift
+from ssdbench.arrays import Float32, Float64, UInt8
+from ssdbench.conversion.activation_ranges import ranges_without_outliers
+from ssdbench.conversion.bias_shift import channel_means, mean_images, mean_shift
 from ssdbench.conversion.onnx_losses import open_model, with_outputs
-
-# The part of a tensor's values, in per cent, that its range holds; half of the rest is cut off at each end. Of 99.9 to
-# 99.999 this one gave the smallest errors of the heads. (Percentiles: Wu et al., Integer Quantization for Deep Learning
-# Inference, 2020, section 4.1.)
-_PERCENTILE = 99.995
 
 
 def write_ranges(model: Any, operators: Sequence[str], pixels: Sequence[UInt8], path: Path) -> None:
@@ -31,40 +24,25 @@ def write_ranges(model: Any, operators: Sequence[str], pixels: Sequence[UInt8], 
     Args:
         model: fp32. operators: those that are quantised. pixels: uint8 RGB [H, W, 3].
     """
-    import onnx
     from onnxruntime.quantization import CalibrationMethod
-    from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_calibrator, save_tensors_data
+    from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints every step
-        floats, watched = Path(folder, "fp32.onnx"), Path(folder, "watched.onnx")
-        onnx.save(model, str(floats))
-        calibrator = create_calibrator(
-            floats,
-            list(operators),
-            str(watched),
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"percentile": _PERCENTILE},
-        )
-        for image in pixels:  # one by one: it keeps all activations of what it is given at once
-            calibrator.collect_data(reader(model.graph.input[0].name, [image]))
-        found = calibrator.compute_data()
-    ranges = {name: TensorData(lowest=of.lowest, highest=of.highest) for name, of in found.items()}
+    constants = {constant.name for constant in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type in operators]
+    read_or_made = dict.fromkeys(name for node in nodes for name in (*node.input, *node.output))
+    tensors = [name for name in read_or_made if name and name not in constants]
+    ranges = {
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+        for name, (low, high) in ranges_without_outliers(_outputs(model, tensors, pixels), len(pixels)).items()
+    }
     save_tensors_data(TensorsData(CalibrationMethod.MinMax, ranges), path)  # the method that `to_int8` asks for
 
 
-def reader(name: str, pixels: Sequence[UInt8]) -> Any:
-    """What gives a calibrator its images: uint8 RGB [H, W, 3], for the input `name`."""
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._images: Iterator[UInt8] = iter(pixels)
-
-        def get_next(self) -> dict[str, UInt8] | None:
-            image = next(self._images, None)
-            return None if image is None else {name: image[None]}
-
-    return Reader()
+def _outputs(model: Any, tensors: Sequence[str], pixels: Iterable[UInt8]) -> Iterator[dict[str, Float32]]:
+    """The values of some tensors for each image."""
+    session, name = open_model(with_outputs(model, tensors)), model.graph.input[0].name
+    for image in pixels:
+        yield dict(zip(tensors, session.run(tensors, {name: image[None]}), strict=True))
 
 
 def bias_shifts(model: Any, integers: Any, pixels: Sequence[UInt8]) -> dict[str, Float64]:
@@ -83,7 +61,8 @@ def bias_shifts(model: Any, integers: Any, pixels: Sequence[UInt8]) -> dict[str,
         for node in model.graph.node
         if node.op_type == "Conv" and node.name in rounded and node.input[1] in weights and node.input[0] != name
     ]
-    means = _channel_means(model, list(dict.fromkeys(node.input[0] for node in convolutions)), pixels)
+    inputs = list(dict.fromkeys(node.input[0] for node in convolutions))
+    means = channel_means(_outputs(model, inputs, mean_images(pixels)), axes=(0, 2, 3))
     shifts = {}
     for node in convolutions:
         exact = numpy_helper.to_array(weights[node.input[1]])
@@ -108,17 +87,6 @@ def _rounded_weights(integers: Any) -> dict[str, Float64]:
             by_channel = (-1, *[1] * (values.ndim - 1)) if scale.ndim and scale.size > 1 else ()
             rounded[node.name] = (values - zero.reshape(by_channel)) * scale.reshape(by_channel)
     return rounded
-
-
-def _channel_means(model: Any, tensors: Sequence[str], pixels: Sequence[UInt8]) -> dict[str, Float64]:
-    """The mean of each channel of activations [1, C, H, W] over some of the images: float64 [C]."""
-    session, name = open_model(with_outputs(model, tensors)), model.graph.input[0].name
-    images = [pixels[index] for index in spread(len(pixels), MEAN_IMAGES)]
-    sums = {tensor: np.zeros(1) for tensor in tensors}
-    for image in images:
-        for tensor, values in zip(tensors, session.run(tensors, {name: image[None]}), strict=True):
-            sums[tensor] = sums[tensor] + values.mean(axis=(0, 2, 3), dtype=np.float64)
-    return {tensor: total / len(images) for tensor, total in sums.items()}
 
 
 def with_biases(model: Any, shifts: Mapping[str, Float64], in_floats: Collection[str] = ()) -> Any:

@@ -1,4 +1,5 @@
-"""What makes an int8 TFLite network more exact and not slower: biases that make up for rounded weights."""
+"""What makes an int8 TFLite network more exact and not slower: ranges without outliers, and biases that make up for
+rounded weights."""
 
 from __future__ import annotations
 
@@ -8,12 +9,34 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from ssdbench.arrays import Float32, Float64, UInt8, spread
+from ssdbench.arrays import Float32, Float64, UInt8
 from ssdbench.catalog.registry import HeadLayout
-from ssdbench.conversion.bias_shift import MEAN_IMAGES, mean_shift
+from ssdbench.conversion.activation_ranges import ranges_without_outliers
+from ssdbench.conversion.bias_shift import channel_means, mean_images, mean_shift
 from ssdbench.conversion.to_tflite import normalised_images
 
 _MOST = 127  # weights are -127 to 127 steps: the quantization specification of LiteRT
+
+
+def without_outliers(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) -> bytes:
+    """The network in floats whose ranges leave outliers out.
+
+    Args:
+        calibrated: the network in floats with the ranges of its activations. pixels: uint8 RGB [S, S, 3].
+    """
+    model, graph = _unpacked(calibrated)
+    ranged = [
+        number
+        for number, tensor in enumerate(graph.tensors)
+        if tensor.quantization is not None and tensor.quantization.min is not None
+    ]
+    computed = {number for op in graph.operators for number in op.outputs}
+    tensors = [number for number in ranged if number in computed]
+    found = ranges_without_outliers(_outputs(calibrated, tensors, pixels, layout), len(pixels))
+    for number, (low, high) in found.items():
+        steps = graph.tensors[number].quantization
+        steps.min, steps.max = (np.array([value], np.float32) for value in (low, high))
+    return _packed(model)
 
 
 def bias_shifts(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) -> dict[str, Float64]:
@@ -25,8 +48,8 @@ def bias_shifts(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) 
     model, graph = _unpacked(calibrated)
     convolutions = [(op, _weights(model, graph, op)) for op in graph.operators]
     found = [(op, weights) for op, weights in convolutions if weights is not None]
-    images = [pixels[index] for index in spread(len(pixels), MEAN_IMAGES)]
-    means = _channel_means(calibrated, sorted({op.inputs[0] for op, _ in found}), normalised_images(images, layout))
+    inputs = sorted({op.inputs[0] for op, _ in found})
+    means = channel_means(_outputs(calibrated, inputs, mean_images(pixels), layout), axes=(0, 1, 2))
     return {
         graph.tensors[op.outputs[0]].name.decode(): mean_shift(
             _rounded(weights) - weights, means[op.inputs[0]], len(means[op.inputs[0]]) // weights.shape[1]
@@ -48,9 +71,7 @@ def with_biases(calibrated: bytes, shifts: Mapping[str, Float64], in_floats: Col
             buffer = model.buffers[graph.tensors[op.inputs[2]].buffer]
             values = np.frombuffer(bytes(buffer.data), np.float32) - shifts[name]
             buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-    builder = flatbuffers.Builder(len(calibrated))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return _packed(model)
 
 
 def _unpacked(network: bytes) -> tuple[Any, Any]:
@@ -60,6 +81,12 @@ def _unpacked(network: bytes) -> tuple[Any, Any]:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(network))
     (graph,) = model.subgraphs
     return model, graph
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def _weights(model: Any, graph: Any, op: Any) -> Float64 | None:
@@ -90,8 +117,10 @@ def _rounded(weights: Float64) -> Float64:
     return rounded
 
 
-def _channel_means(network: bytes, tensors: Sequence[int], fed: Iterator[list[Float32]]) -> dict[int, Float64]:
-    """The mean of each channel of activations [1, H, W, C] over the images: float64 [C], by the tensor's number."""
+def _outputs(
+    network: bytes, tensors: Sequence[int], pixels: Sequence[UInt8], layout: HeadLayout
+) -> Iterator[dict[int, Float32]]:
+    """The values of some tensors, by their numbers, for each image."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -101,10 +130,7 @@ def _channel_means(network: bytes, tensors: Sequence[int], fed: Iterator[list[Fl
     )
     interpreter.allocate_tensors()
     place = interpreter.get_input_details()[0]["index"]
-    means: dict[int, list[Float64]] = {tensor: [] for tensor in tensors}
-    for (image,) in fed:
+    for (image,) in normalised_images(pixels, layout):
         interpreter.set_tensor(place, image)
         interpreter.invoke()
-        for tensor, of in means.items():
-            of.append(interpreter.get_tensor(tensor).mean(axis=(0, 1, 2), dtype=np.float64))
-    return {tensor: np.mean(of, axis=0) for tensor, of in means.items()}
+        yield {tensor: interpreter.get_tensor(tensor) for tensor in tensors}

@@ -5,8 +5,10 @@ The same input gives the same numbers, not the same bytes: tf2onnx names its ten
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,6 @@ from ssdbench.arrays import UInt8
 from ssdbench.conversion.cut_heads import MODEL
 from ssdbench.conversion.layer_losses import loss_images, quantisation_facts
 from ssdbench.conversion.onnx_losses import layer_sums, layers_of, weights_per_channel
-from ssdbench.conversion.onnx_tuning import reader
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.graph_pb2 import GraphDef
@@ -77,13 +78,13 @@ def to_int8(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     layers = int8_layers(model)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_remarks():
         floats, integers = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, str(floats))
         quantize_static(
             floats,
             integers,
-            reader(model.graph.input[0].name, pixels),
+            _reader(model.graph.input[0].name, pixels),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=INTEGER_OPERATORS,
             nodes_to_exclude=[*_foreign(model), *(name for layer in in_floats for name in layers[layer])],
@@ -95,6 +96,17 @@ def to_int8(
             calibration_cache_path=ranges,
         )
         return _kept_in_floats(onnx.load(str(integers)), in_floats)
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Keep a thousand remarks of the quantiser, one for each channel whose step it widens, out of the log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _kept_in_floats(integers: Any, layers: Collection[str]) -> Any:
@@ -173,3 +185,17 @@ def to_int8_dynamic(model: Any) -> Any:
 
 def _is_depthwise(node: Any) -> bool:
     return node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute)
+
+
+def _reader(name: str, pixels: Sequence[UInt8]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._images: Iterator[UInt8] = iter(pixels)
+
+        def get_next(self) -> dict[str, UInt8] | None:
+            image = next(self._images, None)
+            return None if image is None else {name: image[None]}
+
+    return Reader()
