@@ -25,8 +25,8 @@ _LOG = logging.getLogger(__name__)
 
 _EFFECT_IMAGES = 2  # each is run once for every layer
 
-# The part of the layers that may stay in floats: with more, the speed that int8 is for is gone. On SSDLite MobileNet v2,
-# 4 of 98 layers make ONNX Runtime a quarter slower, and 12 make TFLite a tenth slower.
+# The part of the layers that may stay in floats: with more, the speed that int8 is for is gone. On SSDLite MobileNet
+# v2, 4 of 98 layers make ONNX Runtime a quarter slower, and 12 make TFLite a tenth slower.
 _MOST_SHARE = {"onnxruntime": 1 / 24, "tflite": 1 / 8}
 
 # What a candidate keeps, from its heads for each image.
