@@ -56,6 +56,7 @@ def test_the_card_lists_the_layers_in_floats_and_why_and_the_file_is_the_same_tw
     assert facts["in_floats"][0] not in [one["layer"] for one in facts["layers"]]
     assert [one["in_floats"] for one in search["tried"]] == [0, 1]
     assert search["is_kept"] is True
+    assert (facts["ranges"], facts["biases"]) == ("without outliers", "corrected")
     assert any("1 layer left in floats" in note for note in card["notes"])
     assert again["quantisation"]["in_floats"] == facts["in_floats"]
     if framework == "tflite":  # tf2onnx names tensors as it likes

@@ -104,8 +104,10 @@ def mixed_file(
         outcome = search(most, judged, share)
         chosen = candidates.order[: outcome.best.in_floats]
         facts = candidates.facts(chosen)
+    facts |= {"ranges": "without outliers", "biases": "corrected"}
     facts["search"] = {**asdict(outcome), "is_kept": outcome.is_kept, "order": candidates.order}
-    return QuantisedFile(files[outcome.best.in_floats], facts, outcome.words)
+    words = f"ranges without outliers, biases that make up for rounded weights, {outcome.words}"
+    return QuantisedFile(files[outcome.best.in_floats], facts, words)
 
 
 def onnx_candidates(model: Any, pixels: Sequence[UInt8], reduce_range: bool, ranges: Path) -> Candidates:
