@@ -127,6 +127,11 @@ def test_numbers_inside_a_mapping_of_the_command_line_arrive_as_text_and_count_a
     assert config.nms["score"] == 1e-8
 
 
+@pytest.mark.parametrize(("text", "bits"), [("7", 7), ("8", 8), ("auto", "auto")])
+def test_a_number_among_words_arrives_as_text_too(text: str, bits: int | str) -> None:
+    assert load_config({"calibration": {"weight_bits": text}}, SCHEMA, {}).weight_bits == bits
+
+
 @pytest.mark.parametrize("text", ["", "two", "nan", "inf", "1 2"])
 def test_other_text_in_place_of_a_number_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"timing\.seconds is "):

@@ -102,7 +102,7 @@ def to_int8(
 def _without_remarks() -> Iterator[None]:
     """Keep a thousand remarks of the quantiser, one for each channel whose step it widens, out of the log."""
     before = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    logging.disable(max(before, logging.INFO))
     try:
         yield
     finally:

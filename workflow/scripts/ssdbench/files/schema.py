@@ -78,9 +78,10 @@ def with_numbers(document: Any, schema: Mapping[str, Any], definitions: Mapping[
         return {key: with_numbers(value, parts.get(key, {}), known) for key, value in document.items()}
     if isinstance(document, list):
         return [with_numbers(value, part.get("items", {}), known) for value in document]
-    kinds = part.get("type", [])
+    kinds, values = part.get("type", []), part.get("enum", [])
     wants_number = not {"integer", "number"}.isdisjoint([kinds] if isinstance(kinds, str) else kinds)
-    return _number(document) if wants_number and isinstance(document, str) else document
+    number = _number(document) if isinstance(document, str) else document
+    return number if wants_number or (number in values and document not in values) else document
 
 
 def _number(text: str) -> int | float | str:
