@@ -1,4 +1,5 @@
-"""Rule diagnose_cell: what explains a cell that departs from its reference, or from the AP expected of it."""
+"""Rule diagnose_cell: what explains a cell that departs from its reference, or from the AP expected of it; of an int8
+cell, what is special about its file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -37,10 +38,8 @@ def work() -> steps.Record:
             explanation = explain.explain_high(expected, parts)
         else:
             explanation = shortfall(images, expected)
-    if explain.departs(parity):
-        card = read_record(Path(snakemake.input.artifact, "card.json"))
-        explanation = explanation.with_int8(int8_loss(card))
-    return asdict(explanation)
+    card = read_record(Path(snakemake.input.artifact, "card.json"))
+    return asdict(explanation.with_int8(int8_loss(card), explain.departs(parity)))
 
 
 def record(name: str) -> Any:

@@ -27,7 +27,7 @@ def card(**facts: Any) -> dict[str, Any]:
 def test_a_file_that_is_not_int8_or_was_not_made_here_says_nothing() -> None:
     assert int8_loss({"quantisation": None}) is None
     assert int8_loss({}) is None
-    assert Explanation("reference", "No usual cause fits.").with_int8(None).sentence == "No usual cause fits."
+    assert Explanation("reference", "No usual cause fits.").with_int8(None, True).sentence == "No usual cause fits."
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,17 @@ def test_the_three_worst_layers_are_named_and_ten_are_kept() -> None:
 
 def test_the_layers_follow_where_no_usual_cause_fits_and_are_kept_where_one_does() -> None:
     loss = int8_loss(card(weight_bits=7))
-    unexplained = Explanation("reference", "No usual cause fits: none explains more than 0%.").with_int8(loss)
+    unexplained = Explanation("reference", "No usual cause fits: none explains more than 0%.").with_int8(
+        loss, departs=True
+    )
     assert unexplained.sentence.startswith("No usual cause fits. Special about its file: weights in 7 bits")
-    found = Explanation("reference", "Looks like BGR.", ("bgr",)).with_int8(loss)
+    found = Explanation("reference", "Looks like BGR.", ("bgr",)).with_int8(loss, departs=True)
     assert found.sentence == "Looks like BGR."
     assert found.int8 == unexplained.int8 == loss
     # its ladder departs, but its detections hardly do: then no cause was tried
-    untried = Explanation().with_int8(loss)
+    untried = Explanation().with_int8(loss, departs=True)
     assert (untried.asked, untried.sentence[:7]) == ("reference", "Special")
-    low = Explanation("expected", "AP is 0.02 below the expected 0.3.").with_int8(loss)
+    agrees = Explanation().with_int8(loss, departs=False)
+    assert (agrees.asked, agrees.sentence, agrees.int8) == ("", loss.sentence, loss)
+    low = Explanation("expected", "AP is 0.02 below the expected 0.3.").with_int8(loss, departs=True)
     assert low.sentence.startswith("AP is 0.02 below the expected 0.3. Special about its file")

@@ -94,6 +94,22 @@ def test_the_layers_of_an_int8_cell_that_lose_most_are_shown() -> None:
     ]
 
 
+def test_an_int8_cell_that_agrees_tells_what_is_special_about_its_file_too() -> None:
+    worst = {"name": "project", "layer": "model/project", "loss": 0.00731, "share": 0.1072, "cut": 0.0}
+    diagnosis = {
+        **make_diagnosis(),
+        "asked": "",
+        "sentence": "Special about its file: weights in 7 bits.",
+        "causes": [],
+        "trials": [],
+        "int8": {"special": ["weights in 7 bits"], "layers": [worst]},
+    }
+    made = table(cell("tflite", "int8", make_parity("int8"), diagnosis=diagnosis))
+    (told,) = made["told"]
+    assert (told["diagnosis"], told["is_found"], len(told["layers"])) == (diagnosis["sentence"], False, 1)
+    assert not any("Special" in finding for finding in made["findings"])
+
+
 def test_every_tolerance_is_shown_with_its_limit_and_reason() -> None:
     (told,) = table(cell("tflite", "int8", make_parity("int8", heads=1.5)))["told"]
     assert [figure["reason"] for figure in told["figures"]] == [tolerance.reason for tolerance in TOLERANCES]

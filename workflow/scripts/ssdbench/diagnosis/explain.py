@@ -53,8 +53,9 @@ class Explanation:
     """The explanation of a cell.
 
     asked: what the cell was compared with, "" if there is nothing to explain. sentence: the answer, which may be that
-    no usual cause fits. causes: names of those that fit. images: how many were tried. gap: what is to be explained;
-    trials: the result for each cause; see `usual_causes.Diagnosis`. int8: of an int8 cell, what its card says.
+    no usual cause fits; of an int8 cell also what is special about its file. causes: names of those that fit. images:
+    how many were tried. gap: what is to be explained; trials: the result for each cause; see `usual_causes.Diagnosis`.
+    int8: of an int8 cell, what its card says.
     """
 
     asked: Literal["", "reference", "expected"] = ""
@@ -65,14 +66,18 @@ class Explanation:
     trials: tuple[Trial, ...] = ()
     int8: Int8Loss | None = None
 
-    def with_int8(self, loss: Int8Loss | None) -> Explanation:
-        """The explanation of an int8 cell: if no usual cause fits, its file and its layers are named."""
+    def with_int8(self, loss: Int8Loss | None, departs: bool) -> Explanation:
+        """The explanation of an int8 cell: unless a usual cause fits, its file and its layers are named.
+
+        departs: whether it departs from its reference, if only by a little.
+        """
         if loss is None:
             return self
         if self.causes:
             return replace(self, int8=loss)
         start = {"": "", "reference": "No usual cause fits. "}.get(self.asked, f"{self.sentence} ")
-        return replace(self, asked=self.asked or "reference", sentence=start + loss.sentence, int8=loss)
+        asked = self.asked or ("reference" if departs else "")
+        return replace(self, asked=asked, sentence=start + loss.sentence, int8=loss)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def ladder_table(group: Record, rows: Mapping[str, Record], details: Mapping[str
     """
     asked = {cell: details[cell]["diagnosis"] for cell in group["cells"]}
     parities = {cell: details[cell]["parity"] for cell in group["cells"]}
-    if not any(parities.values()) and not any(_is_asked(one) for one in asked.values()):
+    if not any(parities.values()) and not any(_is_told(one) for one in asked.values()):
         return None
     others = [rows[cell] for cell in group["cells"] if not rows[cell]["is_reference"]]
     told = [_told(rows[cell], parities[cell], asked[cell], details[cell]["expected"]) for cell in group["cells"]]
@@ -55,7 +55,7 @@ def departure_findings(group: Record, rows: Mapping[str, Record], details: Mappi
         if parity["first_departure"]:
             rung = _SUBJECTS[parity["first_departure"]]
             diagnosis = details[cell]["diagnosis"]
-            looks_like = f" {diagnosis['sentence']}" if diagnosis and _is_asked(diagnosis) else ""
+            looks_like = f" {diagnosis['sentence']}" if diagnosis and _is_told(diagnosis) else ""
             sentences.append(f"First departure of {cell_name(rows[cell])}: {rung}.{looks_like}")
     agreeing = [cell_name(rows[cell]) for cell, parity in compared.items() if not parity["first_departure"]]
     if not agreeing:
@@ -73,8 +73,8 @@ def _made(part: Record | None) -> Record | None:
     return part if part and part.get("status", "ok") == "ok" else None
 
 
-def _is_asked(diagnosis: Record | None) -> bool:
-    return bool(diagnosis and diagnosis.get("asked"))
+def _is_told(diagnosis: Record | None) -> bool:
+    return bool(diagnosis and diagnosis.get("sentence"))
 
 
 def _line(row: Record, parity: Record | None) -> dict[str, Any]:
@@ -142,21 +142,21 @@ def _told(row: Record, parity: Record | None, diagnosis: Record | None, expected
         what led to the diagnosis, trials: [{name, looks_like, explained}], images: of the trials, layers: of int8, the
         ones that lose most: [{name, layer, share, loss, cut}]}.
     """
-    made, asked = _made(parity), diagnosis if _is_asked(diagnosis) else None
-    if made is None and asked is None:
+    made, told = _made(parity), diagnosis if _is_told(diagnosis) else None
+    if made is None and told is None:
         return {}
-    trials = asked["trials"] if asked else []
+    trials = told["trials"] if told else []
     return {
         "name": cell_name(row),
         "sentence": made["sentence"] if made else "",
         "facts": _facts(made) if made else "",
         "figures": _figures(made) if made else [],
-        "diagnosis": asked["sentence"] if asked else "",
-        "is_found": bool(asked and asked["causes"]),
-        "why": _why(asked, expected) if asked else "",
+        "diagnosis": told["sentence"] if told else "",
+        "is_found": bool(told and told["causes"]),
+        "why": _why(told, expected) if told else "",
         "trials": [{**trial, "explained": _explained(trial["explained"])} for trial in trials],
-        "images": asked["images"] if asked else 0,
-        "layers": _layers(asked) if asked else [],
+        "images": told["images"] if told else 0,
+        "layers": _layers(told) if told else [],
     }
 
 

@@ -96,7 +96,7 @@ def _number(part: Mapping[str, Any], key: str) -> float | int | None:
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     cell = {word: run["cell"][word] for word in CELL_WORDS}
-    card, metrics, timing = (run.get(part) or {} for part in ("card", "metrics", "timing"))
+    card, metrics, timing, diagnosis = (run.get(part) or {} for part in ("card", "metrics", "timing", "diagnosis"))
     # pycocotools gives -1 where no object of that size exists: nothing was measured.
     scores = {name: _number(metrics.get("metrics") or {}, name) for name in METRICS}
     scores = {name: None if value is not None and value < 0 else value for name, value in scores.items()}
@@ -125,7 +125,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "timed_on": processors(timing),
         "timed_host": " ".join(host_names(timing)),
         "parity": _parity(run.get("parity")),
-        "looks_like": (run.get("diagnosis") or {}).get("sentence") or "",
+        "looks_like": diagnosis["sentence"] if diagnosis.get("asked") else "",
         "expected_AP": (run.get("expected") or {}).get("AP"),
         "marks": [],
         "notes": list(metrics.get("notes") or []),
