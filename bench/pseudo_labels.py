@@ -3,9 +3,10 @@
 Makes ONNX files of the default model with weights of 7 and 8 bits, as int8 and as int8_mixed, with some layers in
 floats, and compares what pseudo labels say on calibration images with what is kept on annotated images.
 
-  python bench/pseudo_labels.py --images val2017 --annotations instances_val2017.json --calibration train2017_100
+  PYTHONPATH=workflow/scripts python bench/pseudo_labels.py --images val2017 --annotations instances_val2017.json \
+      --calibration train2017_100
 
-It needs the fp32 file that `make run` makes. Run time: about 3 minutes on one core.
+It needs the fp32 file that `make run` makes. Run time: about 5 minutes on one core.
 """
 
 from __future__ import annotations
