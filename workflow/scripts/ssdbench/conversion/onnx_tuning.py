@@ -1,7 +1,5 @@
 """What makes an int8 ONNX network more exact and not slower: ranges without outliers, and biases that make up for
-rounded weights.
-
-On SSDLite MobileNet v2 both together divide the squared error of the heads by three; docs/int8.md has the figures.
+rounded weights. docs/int8.md has the figures.
 """
 
 from __future__ import annotations
