@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,11 +46,10 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
+def measure(arguments: argparse.Namespace, folder: Path) -> Iterator[Measurement]:
     """Each part that was asked for; what is being measured is said beforehand."""
     quick, cores = arguments.quick, int(available_cores())
     wanted = [name for name in arguments.cells.split(",") if name]
-    measurements = []
 
     def targets(names: list[str]) -> list[Target]:
         return prepare(wanted or names)
@@ -86,23 +86,31 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Measurement]:
             counts = [20, 40] if quick else [100, 1000, 5000]
             target = targets(["tflite int8"])[0]
             measured = measure_growth(target, cores, counts, folder, rounds=1 if quick else 2)
-        measurements.append(measured)
-    return measurements
+        yield measured
+
+
+def write_results(folder: Path, measurements: Sequence[Measurement]) -> str:
+    """Write the page and the raw figures of what was measured so far; the page's text."""
+    host = host_facts()
+    machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
+    day = datetime.now(UTC).date().isoformat()
+    text = page(measurements, machine, " ".join(["bench/measure.py", *sys.argv[1:]]), day)
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = {measurement.title: measurement.raw for measurement in measurements}
+    write_json(folder / "results.json", {"day": day, "host": host, "measured": raw})
+    write_text(folder / "RESULTS.md", text)
+    return text
 
 
 def main() -> None:
     arguments = parse_arguments()
     limit_pools(1)  # the processes that measure inherit it
+    measurements: list[Measurement] = []
+    text = ""
     with tempfile.TemporaryDirectory() as folder:
-        measurements = measure(arguments, Path(folder))
-    host = host_facts()
-    machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
-    day = datetime.now(UTC).date().isoformat()
-    text = page(measurements, machine, " ".join(["bench/measure.py", *sys.argv[1:]]), day)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    raw = {measurement.title: measurement.raw for measurement in measurements}
-    write_json(arguments.out / "results.json", {"day": day, "host": host, "measured": raw})
-    write_text(arguments.out / "RESULTS.md", text)
+        for measured in measure(arguments, Path(folder)):
+            measurements.append(measured)
+            text = write_results(arguments.out, measurements)  # after each part: the next one may be cut off
     print(text)
 
 
