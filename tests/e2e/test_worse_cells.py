@@ -218,7 +218,7 @@ def test_a_cell_as_it_is_made_differs_by_noise_or_what_int8_allows(healthy: Proj
     if not cell.endswith("int8"):
         assert run["comparison"]["verdict"]["name"] in ("kept", "undecided")
     assert run["parity"]["first_departure"] is None
-    assert (run["diagnosis"]["asked"], run["diagnosis"]["sentence"]) == ("", "")
+    assert (run["diagnosis"]["asked"], run["diagnosis"]["causes"]) == ("", [])
 
 
 def found(one: Outcome, ids: Iterable[int]) -> dict[int, Found]:
