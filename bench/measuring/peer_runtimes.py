@@ -51,17 +51,15 @@ def measure_runtimes(targets: Sequence[Target], rounds: int, seconds: float) -> 
     works = {target.name: own_work(target) for target in targets}
     works |= {_BARE + target.name: _bare_work(target) for target in targets}
     measured = timed_in_turns(works, rounds, seconds)
-    rows = []
-    for name in names:
-        speed = speeds([turns_of(one) for one in measured], name, "network")[_BARE + name]
-        rows.append(agreement(f"{name}: bare loop / ours, speed of the network", speed))
+    turns = [turns_of(one) for one in measured]
+    found = {name: speeds(turns, name, "network")[_BARE + name] for name in names}
     return Measurement(
         "Bare loops in the same turns",
         f"ONNX Runtime's and LiteRT's own calls around the same files, on one thread, {rounds} rounds of fresh "
         f"processes with at most {seconds:g} s for each cell. A row is the speed of the bare loop relative to this "
         f"project's call of the network. They agree if the interval holds 1 or they differ by under {AGREE:.0%}.",
-        rows,
-        {"rounds": measured},
+        [agreement(f"{name}: bare loop / ours, speed of the network", speed) for name, speed in found.items()],
+        {"speeds": {name: vars(speed) for name, speed in found.items()}, "load": [one["load"] for one in measured]},
     )
 
 

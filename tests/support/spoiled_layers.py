@@ -19,13 +19,10 @@ def cut_range_of_onnx(integers: Any, tensor: str) -> None:
 
 def cut_range_of_tflite(calibrated: bytes, tensor: str) -> bytes:
     """A calibrated network with a smaller range of a tensor."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
+    from ssdbench.conversion.tflite_graph import packed, unpacked
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated))
+    model = unpacked(calibrated)
     (found,) = [one for one in model.subgraphs[0].tensors if one.name.decode() == tensor]
     found.quantization.min = [value * PART for value in found.quantization.min]
     found.quantization.max = [value * PART for value in found.quantization.max]
-    builder = flatbuffers.Builder(len(calibrated))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

@@ -142,3 +142,29 @@ def test_ranges_leave_outliers_out(tmp_path: Path) -> None:
     model = convolution(np.ones((1, 1, 1, 1), np.float32), image)
     write_ranges(model, ["Conv"], [image], tmp_path / "ranges.json")
     assert float(load_tensors_data(tmp_path / "ranges.json")["made"].highest) == pytest.approx(100, abs=1)
+
+
+@pytest.mark.slow
+def test_convolutions_that_share_a_bias_in_a_tflite_file_each_get_their_own() -> None:
+    import tensorflow as tf
+
+    from ssdbench.conversion.tflite_graph import unpacked
+    from ssdbench.conversion.tflite_tuning import with_biases
+
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=(1, 1, 3, 4)).astype(np.float32) for _ in range(2)]
+    bias = tf.constant([1.0, 2.0, 3.0, 4.0])
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3])])
+    def network(image: Any) -> Any:
+        return [tf.nn.bias_add(tf.nn.conv2d(image, one, 1, "VALID"), bias) for one in weights]
+
+    data = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()]).convert()
+    (graph,) = unpacked(data).subgraphs
+    assert len({graph.tensors[op.inputs[2]].buffer for op in graph.operators}) == 1
+    names = [graph.tensors[op.outputs[0]].name.decode() for op in graph.operators]
+    model = unpacked(with_biases(data, {names[0]: np.full(4, 0.25), names[1]: np.full(4, 0.5)}, in_floats=names[1:]))
+    (graph,) = model.subgraphs
+    buffers = [model.buffers[graph.tensors[op.inputs[2]].buffer] for op in graph.operators]
+    values = [np.frombuffer(bytes(buffer.data), np.float32).tolist() for buffer in buffers]
+    assert values == [[0.75, 1.75, 2.75, 3.75], [1, 2, 3, 4]]

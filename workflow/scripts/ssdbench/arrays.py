@@ -1,4 +1,4 @@
-"""Array types by element type, and evenly spread indices."""
+"""Array types by element type, and indices: evenly spread ones, and those of values in a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 
-_LONGEST_TABLE = 1 << 20
+_LONGEST_TABLE = 1 << 20  # of `places`: 8 MB
 
 
 def spread(count: int, most: int) -> list[int]:

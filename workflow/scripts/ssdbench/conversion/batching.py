@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 from ssdbench.arrays import UInt8
 from ssdbench.conversion import check_conversion
 from ssdbench.conversion.model_contents import contents_of
+from ssdbench.conversion.tflite_graph import operator_code, packed, unpacked
 from ssdbench.errors import UserError
 from ssdbench.files.hashing import sha256_file
 from ssdbench.files.writing import write_bytes
@@ -82,7 +82,7 @@ def _rebatched(path: Path, batch: int) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    model = unpacked(path.read_bytes())
     (graph,) = model.subgraphs
     computed = set(graph.inputs)
     targets = set()
@@ -90,7 +90,7 @@ def _rebatched(path: Path, batch: int) -> bytes:
         if computed.isdisjoint(op.inputs):
             continue  # it unpacks weights
         computed |= set(op.outputs)
-        if model.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.RESHAPE:
+        if operator_code(model, op) == schema.BuiltinOperator.RESHAPE:
             targets |= {graph.tensors[index].buffer for index in op.inputs[1:]}
             if op.builtinOptions is not None and op.builtinOptions.newShape is not None:
                 op.builtinOptions.newShape = _first(path, op.builtinOptions.newShape, batch)
@@ -102,9 +102,7 @@ def _rebatched(path: Path, batch: int) -> bytes:
     for number in targets:
         shape = np.frombuffer(bytes(model.buffers[number].data), np.int32)
         model.buffers[number].data = np.frombuffer(_first(path, shape, batch).tobytes(), np.uint8)
-    builder = flatbuffers.Builder(path.stat().st_size)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)
 
 
 def _first(path: Path, shape: Any, batch: int) -> Any:

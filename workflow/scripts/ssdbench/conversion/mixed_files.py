@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ class QuantisedFile:
 class Candidates:
     """What int8_mixed files can be made of a network.
 
-    order: layers, the one that costs most in int8 first. make: the file with some of them in floats. facts: its."""
+    order: layers, the one that costs most in int8 first. make: the file with some of them in floats. facts: its.
+    """
 
     order: list[str]
     make: Callable[[Sequence[str]], bytes]
@@ -123,19 +125,20 @@ def onnx_candidates(model: Any, pixels: Sequence[UInt8], reduce_range: bool, ran
     write_ranges(model, INTEGER_OPERATORS, pixels, ranges)
     shifts = bias_shifts(model, to_int8(model, pixels, reduce_range, ranges=ranges), pixels)
 
-    def quantised(in_floats: Sequence[str]) -> Any:
+    @cache  # the first one orders the layers, too, and the best one is asked for its facts
+    def quantised(in_floats: tuple[str, ...]) -> Any:
         nodes = {name for layer in in_floats for name in layers[layer]}
         return to_int8(with_biases(model, shifts, nodes), pixels, reduce_range, in_floats, ranges)
 
     def make(in_floats: Sequence[str]) -> bytes:
-        data: bytes = quantised(in_floats).SerializeToString(deterministic=True)
+        data: bytes = quantised(tuple(in_floats)).SerializeToString(deterministic=True)
         return data
 
-    effects = _effects(model, quantised([]), pixels)
+    effects = _effects(model, quantised(()), pixels)
     return Candidates(
         sorted(effects, key=lambda layer: (-effects[layer], layer)),
         make,
-        lambda in_floats: int8_facts(model, quantised(in_floats), pixels, reduce_range, in_floats),
+        lambda in_floats: int8_facts(model, quantised(tuple(in_floats)), pixels, reduce_range, in_floats),
     )
 
 

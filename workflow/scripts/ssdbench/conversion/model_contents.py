@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ssdbench.conversion.load_graph import read_saved_model
+from ssdbench.conversion.tflite_graph import operator_code, unpacked
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,16 @@ def _graph_def_contents(path: Path) -> Contents:
 
 
 def _tflite_contents(path: Path) -> Contents:
-    # The schema's generated reader is the public definition of the file format; the interpreter's own list of
-    # operators is not public, and names delegates once they are applied.
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    model = unpacked(path.read_bytes())
     builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     dtypes = {code: name for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
     names, integer, computing = [], 0, 0
     for subgraph in model.subgraphs:
         for op in subgraph.operators:
-            code = model.operatorCodes[op.opcodeIndex]
-            custom = code.customCode.decode() if code.customCode else None
-            name = custom or builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            custom = model.operatorCodes[op.opcodeIndex].customCode
+            name = custom.decode() if custom else builtin[operator_code(model, op)]
             names.append(name)
             if name in ("QUANTIZE", "DEQUANTIZE", "CAST"):
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 from ssdbench.arrays import UInt8
 from ssdbench.catalog.registry import HeadLayout
 from ssdbench.conversion.layer_losses import LayerSums, Steps, loss_images, quantisation_facts
+from ssdbench.conversion.tflite_graph import operator_code, output_name, unpacked
 from ssdbench.conversion.to_tflite import normalised_images
 
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "ADD")
@@ -63,11 +64,10 @@ def layers_of(network: bytes) -> list[str]:
     """The layers of a TFLite network by the names of the tensors that they make, in the order of their running."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(network))
-    builtin = {getattr(schema.BuiltinOperator, name) for name in _LAYERS}
+    model = unpacked(network)
+    layers = {getattr(schema.BuiltinOperator, name) for name in _LAYERS}
     (graph,) = model.subgraphs
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return [graph.tensors[op.outputs[0]].name.decode() for op in graph.operators if codes[op.opcodeIndex] in builtin]
+    return [output_name(graph, op) for op in graph.operators if operator_code(model, op) in layers]
 
 
 def _sums_of(floats: Any, integers: Any, scale: float, zero_point: int) -> LayerSums:

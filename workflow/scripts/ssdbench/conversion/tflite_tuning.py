@@ -4,15 +4,16 @@ rounded weights."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 from ssdbench.arrays import Float32, Float64, UInt8
 from ssdbench.catalog.registry import HeadLayout
 from ssdbench.conversion.activation_ranges import ranges_without_outliers
 from ssdbench.conversion.bias_shift import channel_means, mean_images, mean_shift
+from ssdbench.conversion.tflite_graph import operator_code, output_name, packed, unpacked
 from ssdbench.conversion.to_tflite import normalised_images
 
 _MOST = 127  # weights are -127 to 127 steps: the quantization specification of LiteRT
@@ -24,7 +25,8 @@ def without_outliers(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLay
     Args:
         calibrated: the network in floats with the ranges of its activations. pixels: uint8 RGB [S, S, 3].
     """
-    model, graph = _unpacked(calibrated)
+    model = unpacked(calibrated)
+    (graph,) = model.subgraphs
     ranged = [
         number
         for number, tensor in enumerate(graph.tensors)
@@ -36,7 +38,7 @@ def without_outliers(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLay
     for number, (low, high) in found.items():
         steps = graph.tensors[number].quantization
         steps.min, steps.max = (np.array([value], np.float32) for value in (low, high))
-    return _packed(model)
+    return packed(model)
 
 
 def bias_shifts(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) -> dict[str, Float64]:
@@ -45,13 +47,14 @@ def bias_shifts(calibrated: bytes, pixels: Sequence[UInt8], layout: HeadLayout) 
     Args:
         calibrated: the network in floats. pixels: uint8 RGB [S, S, 3].
     """
-    model, graph = _unpacked(calibrated)
+    model = unpacked(calibrated)
+    (graph,) = model.subgraphs
     convolutions = [(op, _weights(model, graph, op)) for op in graph.operators]
     found = [(op, weights) for op, weights in convolutions if weights is not None]
     inputs = sorted({op.inputs[0] for op, _ in found})
     means = channel_means(_outputs(calibrated, inputs, mean_images(pixels), layout), axes=(0, 1, 2))
     return {
-        graph.tensors[op.outputs[0]].name.decode(): mean_shift(
+        output_name(graph, op): mean_shift(
             _rounded(weights) - weights, means[op.inputs[0]], len(means[op.inputs[0]]) // weights.shape[1]
         )
         for op, weights in found
@@ -64,41 +67,32 @@ def with_biases(calibrated: bytes, shifts: Mapping[str, Float64], in_floats: Col
     Args:
         shifts: of `bias_shifts`. in_floats: layers that keep their biases, since their weights stay exact.
     """
-    model, graph = _unpacked(calibrated)
-    for op in graph.operators:
-        name = graph.tensors[op.outputs[0]].name.decode()
-        if name in shifts and name not in in_floats and len(op.inputs) > 2 and op.inputs[2] >= 0:
-            buffer = model.buffers[graph.tensors[op.inputs[2]].buffer]
-            values = np.frombuffer(bytes(buffer.data), np.float32) - shifts[name]
-            buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-    return _packed(model)
-
-
-def _unpacked(network: bytes) -> tuple[Any, Any]:
-    """The file's object model, and its one graph."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(network))
+    model = unpacked(calibrated)
     (graph,) = model.subgraphs
-    return model, graph
-
-
-def _packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    for op in graph.operators:
+        name = output_name(graph, op)
+        bias = graph.tensors[op.inputs[2]] if name in shifts and len(op.inputs) > 2 and op.inputs[2] >= 0 else None
+        if bias is not None and name not in in_floats:
+            values = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.float32) - shifts[name]
+            own = copy(bias)  # several convolutions may share one
+            own.name, own.buffer = f"{name}/corrected_bias".encode(), len(model.buffers)
+            model.buffers.append(schema.BufferT())
+            model.buffers[-1].data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+            op.inputs = [*op.inputs[:2], len(graph.tensors)]
+            graph.tensors.append(own)
+    return packed(model)
 
 
 def _weights(model: Any, graph: Any, op: Any) -> Float64 | None:
     """The weights of a convolution, float64 [O, I / groups, H, W]; None for another operator."""
     from ai_edge_litert import schema_py_generated as schema
 
-    code = model.operatorCodes[op.opcodeIndex]
-    kind = max(code.builtinCode, code.deprecatedBuiltinCode)
     axes = {
         schema.BuiltinOperator.CONV_2D: (0, 3, 1, 2),  # from O H W I
         schema.BuiltinOperator.DEPTHWISE_CONV_2D: (3, 0, 1, 2),  # from 1 H W O
-    }.get(kind)
+    }.get(operator_code(model, op))
     if axes is None:
         return None
     tensor = graph.tensors[op.inputs[1]]

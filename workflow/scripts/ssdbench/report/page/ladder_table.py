@@ -22,7 +22,7 @@ _NOT_COMPARED = {
 
 
 def ladder_table(group: Record, rows: Mapping[str, Record], details: Mapping[str, Record]) -> dict[str, Any] | None:
-    """The ladders of one group; None where nothing was compared with a reference and no cause was looked for.
+    """The ladders of one group; None where nothing was compared with a reference and there is nothing else to tell.
 
     Returns:
         {the group's keys, findings: sentences on the group, lines: one per cell but the reference, told: the cells that
@@ -30,12 +30,12 @@ def ladder_table(group: Record, rows: Mapping[str, Record], details: Mapping[str
         empty; else they are {title, state: agrees | departs | missing, words, allowed, figures: [text], is_first}, one
         for each of RUNGS. What is told is {name, sentence, facts, figures, diagnosis, trials, ...}, see `_told`.
     """
-    asked = {cell: details[cell]["diagnosis"] for cell in group["cells"]}
+    diagnoses = {cell: details[cell]["diagnosis"] for cell in group["cells"]}
     parities = {cell: details[cell]["parity"] for cell in group["cells"]}
-    if not any(parities.values()) and not any(_is_told(one) for one in asked.values()):
+    if not any(parities.values()) and not any(_is_told(one) for one in diagnoses.values()):
         return None
     others = [rows[cell] for cell in group["cells"] if not rows[cell]["is_reference"]]
-    told = [_told(rows[cell], parities[cell], asked[cell], details[cell]["expected"]) for cell in group["cells"]]
+    told = [_told(rows[cell], parities[cell], diagnoses[cell], details[cell]["expected"]) for cell in group["cells"]]
     return {
         **group,
         "findings": departure_findings(group, rows, details),
