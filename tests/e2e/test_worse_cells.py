@@ -7,6 +7,7 @@ replaced by worse ones, and the workflow is run again.
 from __future__ import annotations
 
 import json
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -326,15 +327,16 @@ def test_the_script_runs_the_cell_where_its_ap_is_too_low(diagnose: Callable[...
 
 
 def test_the_script_runs_nothing_where_there_is_nothing_to_explain_or_an_ap_is_too_high(
-    diagnose: Callable[..., dict[str, Any]], tmp_path: Path
+    diagnose: Callable[..., dict[str, Any]], healthy: Project, tmp_path: Path
 ) -> None:
-    no_artifact = {"artifact": tmp_path / "none", "reference_artifact": tmp_path / "none"}
+    shutil.copy(card_of(healthy, ONNX), tmp_path / "card.json")
+    no_model = {"artifact": tmp_path, "reference_artifact": tmp_path / "none"}
     parts = tmp_path / "parts.json"
     parts.write_text(json.dumps({"status": "ok", "held_out": {"images": 30, "AP": 0.25}}))
 
-    fine = diagnose(expected_of(0.301), **no_artifact)
-    unexpected = diagnose(None, parity=None, metrics=None, **no_artifact)
-    high = diagnose(expected_of(0.25), parts=parts, **no_artifact)
+    fine = diagnose(expected_of(0.301), **no_model)
+    unexpected = diagnose(None, parity=None, metrics=None, **no_model)
+    high = diagnose(expected_of(0.25), parts=parts, **no_model)
 
     assert (fine["status"], fine["asked"], fine["sentence"]) == ("ok", "", "")
     assert (unexpected["status"], unexpected["asked"]) == ("ok", "")
