@@ -52,7 +52,7 @@ def measure_runtimes(targets: Sequence[Target], rounds: int, seconds: float) -> 
     works |= {_BARE + target.name: _bare_work(target) for target in targets}
     measured = timed_in_turns(works, rounds, seconds)
     turns = [turns_of(one) for one in measured]
-    found = {name: speeds(turns, name, "network")[_BARE + name] for name in names}
+    found = {name: speeds(turns, name, "network", between_runs=0)[_BARE + name] for name in names}
     return Measurement(
         "Bare loops in the same turns",
         f"ONNX Runtime's and LiteRT's own calls around the same files, on one thread, {rounds} rounds of fresh "

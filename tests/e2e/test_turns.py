@@ -34,14 +34,17 @@ CELLS = {
 }
 
 
-def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], confidence: float = 0.95) -> dict[str, Speed]:
+def measured(project: Project, cells: Mapping[str, tuple[str, str, str]], **how: float) -> dict[str, Speed]:
     """What `measure` gives in a process of its own, as a job has one: cells are forked, and threads are not."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, project, dict(cells), confidence).result()
+        return pool.submit(measure, project, dict(cells), how).result()
 
 
-def measure(project: Project, cells: Mapping[str, tuple[str, str, str]], confidence: float) -> dict[str, Speed]:
-    """The speeds that three rounds of these cells give, relative to the first; all from the samples of one run."""
+def measure(project: Project, cells: Mapping[str, tuple[str, str, str]], how: Mapping[str, float]) -> dict[str, Speed]:
+    """The speeds that three rounds of these cells give, relative to the first; all from the samples of one run.
+
+    how: `confidence` and `between_runs` of `speeds`.
+    """
     images = read_image_list(project.folder / "results/sample/images.json")
     folder = project.folder / images.folder
     pixels = [(record, read_image(folder / record.file_name)) for record in images.images[:16]]
@@ -55,7 +58,7 @@ def measure(project: Project, cells: Mapping[str, tuple[str, str, str]], confide
         plan = RoundPlan(6.0, 1e-9, cores, Limits(memory_mb=None, seconds=600), memory_mb=1e9, seed=seed)
         rounds.append(turns_of(time_table(works, 1, [], plan)))
     assert all(set(one.cells) == set(cells) for one in rounds)
-    return speeds(rounds, next(iter(cells)), "network", confidence)
+    return speeds(rounds, next(iter(cells)), "network", **how)
 
 
 def card(project: Project, precision: str, maker: str) -> Path:
@@ -85,7 +88,7 @@ def busy_loops() -> Iterator[None]:
 
 
 def test_the_same_cell_under_two_names_is_as_fast_as_itself(project: Project) -> None:
-    found = measured(project, {"one": TFLITE, "other": TFLITE}, confidence=0.999)
+    found = measured(project, {"one": TFLITE, "other": TFLITE}, confidence=0.999, between_runs=0)
     print(found)
     assert found["other"].holds_one
 

@@ -41,16 +41,19 @@ def simulated_run(
     noise: float = 0.04,
     spikes: float = 0.0,
     of_processes: float = 0.003,
+    of_run: float = 0.0,
     turn_ms: float = 24.0,
 ) -> SimulatedRun:
     """Let the cells take turns in random order in rounds of so many cycles, with half a minute between rounds.
 
     noise: standard deviation of a turn's logarithm. spikes: share of the turns that take two to five times as long.
-    of_processes: standard deviation of what a fresh process adds to a cell's logarithm for a whole round.
+    of_processes: standard deviation of what a fresh process adds to a cell's logarithm for a whole round. of_run: the
+    same for a whole run, so that no round of it can tell.
     """
     now, differences, workload_ms, true = generator.uniform(0, 100), [], [], []
+    whole_run = generator.normal(0, of_run, len(cells)) if of_run else np.zeros(len(cells))
     for count in cycles:
-        of_round = generator.normal(0, of_processes, len(cells))
+        of_round = whole_run + generator.normal(0, of_processes, len(cells))
         seen, quiet, workload = np.empty((count, len(cells))), np.empty((count, len(cells))), np.empty(count)
         for cycle in range(count):
             workload[cycle] = 5.0 * slowdown(now) * np.exp(generator.normal(0, noise / 2))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssdbench.timing.quiet_cycles import quiet_cycles
-from ssdbench.timing.speeds import Speed, relative_speeds, times_as_long, verdict
+from ssdbench.timing.speeds import BETWEEN_RUNS, Speed, relative_speeds, times_as_long, verdict
 from support.simulated_machine import (
     SimulatedCell,
     Slowdown,
@@ -34,6 +34,7 @@ class Machine:
     slowdown: Callable[[np.random.Generator], Slowdown]
     cells: tuple[SimulatedCell, ...] = CELLS
     options: dict[str, Any] = field(default_factory=dict)
+    between_runs: float = 0.0  # that the intervals allow for
 
 
 MACHINES = {
@@ -43,6 +44,7 @@ MACHINES = {
     "spikes": Machine(steady, options={"spikes": 0.05}),
     "load in step with the cycle": Machine(periodic(CYCLE_SECONDS)),
     "processes differ from round to round": Machine(steady, options={"of_processes": 0.01, "cycles": (40, 40, 40)}),
+    "runs differ": Machine(steady, options={"of_run": BETWEEN_RUNS / np.sqrt(2)}, between_runs=BETWEEN_RUNS),
     "one cell suffers less": Machine(comes_and_goes, (CELLS[0], SimulatedCell(16.0), SimulatedCell(8.0, suffers=0.9))),
     "one cell suffers more": Machine(comes_and_goes, (CELLS[0], SimulatedCell(16.0), SimulatedCell(8.0, suffers=1.1))),
 }
@@ -58,7 +60,9 @@ def test_intervals_hold_the_true_ratio_as_often_as_they_say(name: str) -> None:
         counts = quiet_cycles(run.workload_ms)
         seen = [one[chosen] for one, chosen in zip(run.differences, counts, strict=True)]
         true = np.concatenate([one[chosen] for one, chosen in zip(run.true_logs, counts, strict=True)]).mean(axis=0)
-        found = relative_speeds([{"equal": one[:, 1], "fast": one[:, 2]} for one in seen])
+        found = relative_speeds(
+            [{"equal": one[:, 1], "fast": one[:, 2]} for one in seen], between_runs=machine.between_runs
+        )
         equal, fast = found["equal"], found["fast"]
         held += np.log(fast.low) <= true[2] <= np.log(fast.high)
         widths.append(fast.width)
@@ -75,7 +79,7 @@ def test_rounds_of_other_processes_widen_the_interval_and_few_of_them_more() -> 
 
     def width(*shifts: float) -> float:
         rounds = [{"a": generator.normal(shift, 0.02, 60), "b": generator.normal(shift, 0.02, 60)} for shift in shifts]
-        return relative_speeds(rounds)["a"].width
+        return relative_speeds(rounds, between_runs=0)["a"].width
 
     assert width(0.0, 0.0) < width(0.0, 0.02) / 3
     assert width(0.0, 0.02, 0.0, 0.02, 0.0, 0.02) < width(0.0, 0.02) / 3
@@ -87,9 +91,11 @@ def test_a_verdict_is_what_the_interval_says(speed: float, reach: float, enough:
     expected = "faster" if found.low > 1 else "slower" if found.high < 1 else None
     assert verdict(found, enough) == (expected or ("alike" if found.width <= enough else "undecided"))
     if verdict(found, enough) == "undecided":
-        longer = times_as_long(found, enough)
-        reached = reach / np.sqrt(longer)  # an interval shrinks with the root of the time
-        assert abs(np.log(speed)) >= reached - 1e-9 or 2 * reached <= enough + 1e-9
+        longer, stays = times_as_long(found, enough), 1.96 * BETWEEN_RUNS
+        shrinks = max(reach**2 - stays**2, 0)  # with the time; what runs differ by does not
+        reached = np.sqrt(shrinks / longer + min(stays, reach) ** 2)
+        decides = abs(np.log(speed)) >= reached - 1e-4 or 2 * reached <= enough + 1e-4
+        assert decides == np.isfinite(longer)
 
 
 def test_cells_in_one_round_only_or_with_one_cycle_do_not_break_the_others() -> None:

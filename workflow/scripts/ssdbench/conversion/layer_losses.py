@@ -16,7 +16,7 @@ import numpy as np
 
 from ssdbench.arrays import spread
 
-LOSS_IMAGES = 8  # on which losses are measured: of these, 4 gave the same three worst layers
+LOSS_IMAGES = 8  # on which losses are measured: 4 gave the same two worst layers
 
 _TINY = 1e-30
 

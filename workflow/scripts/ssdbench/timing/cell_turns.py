@@ -67,8 +67,16 @@ class CellWork:
 
 
 @dataclass(frozen=True)
+class Queries:
+    """What each stream does in a turn: first unmeasured queries, at least one, then those that count."""
+
+    unmeasured: int
+    counted: int
+
+
+@dataclass(frozen=True)
 class Turn:
-    """Some queries of one cell in a row, of all its streams; the query before them does not count.
+    """Some queries of one cell in a row, of all its streams; the unmeasured ones before them do not count.
 
     started: when the first counted query began, in seconds of a clock that all processes share. seconds: the counted
     queries took, the mean over streams. samples_ms: time of each query by stage. waited_ms: by stage, how much of a
@@ -82,7 +90,7 @@ class Turn:
 
 
 def serve(work: CellWork, talk: Talk) -> None:
-    """The life of a cell's process: it loads its model, then answers `warm up`, a number of queries for a turn, `end`.
+    """The life of a cell's process: it loads its model, then answers `warm up`, the `Queries` of a turn, `end`.
 
     Says first {import_ms, load_ms, first_call_ms}. Answers: {query_ms (with a core), warmup_queries, runtime}; turns
     as dictionaries; {peak_rss_mb, runtime}.
@@ -123,14 +131,14 @@ class CellTurns:
 
     def warm_up(self, pool: ThreadPoolExecutor) -> dict[str, Any]:
         """Do some queries that do not count, then see how many threads the network keeps at work."""
-        turn = self.take(pool, _WARMUP_QUERIES)
+        turn = self.take(pool, Queries(1, _WARMUP_QUERIES))
         watched = _watch(pool, self._streams)
         total = [sum(stages) for stages in zip(*turn.samples_ms.values(), strict=True)]
         with_a_core = max(median(total) / 20, median(total) - sum(turn.waited_ms.values()))
         return {"query_ms": with_a_core, "warmup_queries": len(total) + len(self._streams), "runtime": watched}
 
-    def take(self, pool: ThreadPoolExecutor, queries: int) -> Turn:
-        """Take a turn of this many counted queries of each stream.
+    def take(self, pool: ThreadPoolExecutor, queries: Queries) -> Turn:
+        """Take a turn.
 
         Raises:
             UserError: an image cannot be decoded.
@@ -160,12 +168,9 @@ class _Stream:
         record, data = images[0]
         self._pixels = self._stacked([decode_image(data, record, Path(record.file_name))] * batch)
 
-    def queries(self, count: int, clock: RunClock) -> list[list[Moment]]:
-        """Do one query that does not count, then `count` that do; the moments before and after each stage of these.
-
-        The first after the turns of others takes longer than the rest: its data has left the caches.
-        """
-        return [self._query(clock) for _ in range(count + 1)][1:]
+    def queries(self, asked: Queries, clock: RunClock) -> list[list[Moment]]:
+        """Do the queries of a turn; the moments before and after each stage of those that count."""
+        return [self._query(clock) for _ in range(asked.unmeasured + asked.counted)][asked.unmeasured :]
 
     def _query(self, clock: RunClock) -> list[Moment]:
         chosen = list(islice(self._rotation, self._batch))

@@ -11,7 +11,7 @@ import numpy as np
 from ssdbench.arrays import Bool, Float64
 from ssdbench.timing.cell_turns import STAGES
 from ssdbench.timing.quiet_cycles import quiet_cycles
-from ssdbench.timing.speeds import Speed, relative_speeds
+from ssdbench.timing.speeds import BETWEEN_RUNS, Speed, relative_speeds
 
 END_TO_END = "end_to_end"
 
@@ -85,10 +85,17 @@ def differences(reference: Record, turns: Record, stage: str, counts: Bool) -> F
     return np.array([theirs[cycle] - own[cycle] for cycle in sorted(theirs.keys() & own.keys()) if counts[cycle]])
 
 
-def speeds(rounds: Sequence[RoundTurns], reference: str, stage: str, confidence: float = 0.95) -> dict[str, Speed]:
+def speeds(
+    rounds: Sequence[RoundTurns],
+    reference: str,
+    stage: str,
+    confidence: float = 0.95,
+    between_runs: float = BETWEEN_RUNS,
+) -> dict[str, Speed]:
     """The speed of each cell relative to one of them, of those that shared cycles with it.
 
     Only cycles count in which the machine was at its best, see `quiet_cycles`. reference: the cell that is 1.
+    confidence, between_runs: see `relative_speeds`.
     """
     rounds = [one for one in rounds if reference in one.cells]
     chosen = quiet_cycles([np.array(one.workload_ms) for one in rounds])
@@ -100,7 +107,7 @@ def speeds(rounds: Sequence[RoundTurns], reference: str, stage: str, confidence:
         }
         for one, counts in zip(rounds, chosen, strict=True)
     ]
-    return relative_speeds(shared, confidence)
+    return relative_speeds(shared, confidence, between_runs)
 
 
 def turns_of(done: Record) -> RoundTurns:

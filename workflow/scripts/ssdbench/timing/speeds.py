@@ -17,6 +17,10 @@ from ssdbench.arrays import Float64
 
 Verdict = Literal["faster", "slower", "alike", "undecided", "reference"]
 
+# What two runs on one machine differ by beyond what either of them can see: standard deviation of log(speed). From
+# eight runs at five times of one day, nobody else on the machine that it knew of (docs/performance.md).
+BETWEEN_RUNS = 0.008
+
 # Only the middle half of the differences counts: a turn that a spike hit says nothing about its cell.
 _TRIMMED = 0.25
 # Cycles in a row are alike, so they are drawn in blocks. Longer blocks than this left too few to draw from.
@@ -48,20 +52,24 @@ class Speed:
 
 
 def relative_speeds(
-    rounds: Sequence[Mapping[str, Float64]], confidence: float = 0.95, seed: int = 0
+    rounds: Sequence[Mapping[str, Float64]],
+    confidence: float = 0.95,
+    between_runs: float = BETWEEN_RUNS,
+    seed: int = 0,
 ) -> dict[str, Speed]:
     """The speed of each cell that the cycles of one or more rounds give, with its interval.
 
-    A speed is the mean of the middle half of the differences of all cycles. Its variance has two parts: that of the
-    cycles, by a bootstrap over blocks of them within each round; and what fresh processes add, by how far the rounds
-    lie apart beyond what the cycles explain, from all cells together, since few rounds say little of one. The interval
-    is Student's t with the degrees of freedom of Welch and Satterthwaite (Biometrics Bulletin 2, 1946, 110-114): if
-    rounds agree, it is that of the cycles; if few rounds of few cells differ a lot, it becomes very wide.
+    A speed is the mean of the middle half of the differences of all cycles. Its variance has three parts: that of the
+    cycles, by a bootstrap over blocks of them within each round; what fresh processes add, by how far the rounds
+    lie apart beyond what the cycles explain, from all cells together, since few rounds say little of one; and what no
+    run can see of itself, `between_runs`. The interval is Student's t with the degrees of freedom of Welch and
+    Satterthwaite (Biometrics Bulletin 2, 1946, 110-114): if few rounds of few cells differ a lot, it becomes very wide.
 
     Args:
         rounds: for each, by cell, the cycles' differences of logarithms [cycles] in the order of time; a round
             without any counts as one that was not measured.
         confidence: share of such intervals that hold the true speed.
+        between_runs: standard deviation of log(speed) from run to run; 0 to compare cells within this run alone.
         seed: of the bootstrap.
 
     Returns:
@@ -77,7 +85,8 @@ def relative_speeds(
     drawn = {name: [_drawn(cycles, generator) for cycles in own] for name, own in cells.items()}
     measured = sum(any(len(cycles) for cycles in one.values()) for one in rounds)
     of_processes = _processes([(own, drawn[name]) for name, own in cells.items()], measured)
-    return {name: _speed(own, drawn[name], of_processes, confidence) for name, own in cells.items()}
+    of_run = _Part(between_runs**2, math.inf)
+    return {name: _speed(own, drawn[name], of_processes, of_run, confidence) for name, own in cells.items()}
 
 
 @dataclass(frozen=True)
@@ -89,14 +98,18 @@ class _Part:
 
 
 def _speed(
-    rounds: Sequence[Float64], drawn: Sequence[Float64], of_processes: Sequence[_Part], confidence: float
+    rounds: Sequence[Float64],
+    drawn: Sequence[Float64],
+    of_processes: Sequence[_Part],
+    of_run: _Part,
+    confidence: float,
 ) -> Speed:
     """One cell's speed. of_processes: of the difference in one round, beyond what its cycles explain."""
     cycles = sum(map(len, rounds))
     centre = float(_middle_mean(np.concatenate(rounds)))
     within = float(np.var(_middle_mean(np.concatenate(drawn, axis=1)), ddof=1))
     share = sum((len(one) / cycles) ** 2 for one in rounds)
-    parts = [_Part(within, max(1.0, cycles / _BLOCK - 1))]
+    parts = [of_run, _Part(within, max(1.0, cycles / _BLOCK - 1))]
     parts += [_Part(part.variance * share, part.freedom) for part in of_processes]
     variance = sum(part.variance for part in parts)
     reach = _student(confidence, _freedom(parts)) * math.sqrt(variance)
@@ -113,13 +126,17 @@ def verdict(speed: Speed, enough: float) -> Verdict:
 
 
 def times_as_long(speed: Speed, enough: float) -> float:
-    """About how many times as long a measurement would have to be to decide an undecided speed.
+    """About how many times as long a measurement would have to be to decide an undecided speed; infinite: no time does.
 
-    An interval shrinks with the root of the time. It decides when it leaves out 1, or is narrow enough for `alike`.
+    An interval decides when it leaves out 1, or is narrow enough for `alike`. It shrinks with the root of the time,
+    but for what runs differ by.
     """
+    stays = _student(0.95, math.inf) * BETWEEN_RUNS
     reach = math.log(speed.high / speed.low) / 2
     needed = max(abs(math.log(speed.speed)), enough / 2)
-    return max(1.0, (reach / needed) ** 2)
+    if needed <= stays:
+        return math.inf
+    return max(1.0, (reach**2 - stays**2) / (needed**2 - stays**2))
 
 
 def _middle_mean(differences: Float64) -> Float64:

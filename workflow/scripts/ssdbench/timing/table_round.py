@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -20,15 +21,19 @@ from ssdbench.errors import UserError
 from ssdbench.jobs.limited_process import LimitedChild, Limits, OverLimit
 from ssdbench.jobs.progress import Progress
 from ssdbench.machine.counters import load_between, read_counters
-from ssdbench.timing.cell_turns import STAGES, CellWork, serve
+from ssdbench.timing.cell_turns import STAGES, CellWork, Queries, serve
 from ssdbench.timing.percentiles import QUERIES_NEEDED
 from ssdbench.timing.reference_workload import serve_workload
 from ssdbench.timing.round_file import Record, RoundTurns, add_turn, empty_turns, speeds
 
 _LOG = logging.getLogger(__name__)
 
-# Short beside most of what disturbs a machine, and long beside the query before it that does not count.
+# The counted queries of a turn take about this long: short beside most of what disturbs a machine.
 _TURN_MS = 24.0
+# The cell runs unmeasured for at least this long before them. What others left in the core's caches slows its first
+# queries, and a fast network most: after one query OpenVINO's int8 was still 12 % slower than in a loop
+# without a pause and its fp32 6 %; after 24 ms 5 and 3 %.
+_SETTLING_MS = 24.0
 # If streams end a turn one after the other, the last ones have the machine for themselves: so this many more queries.
 _STREAM_QUERIES = 4
 # Blocks of cycles are drawn again and again for the interval: from fewer cycles it says little.
@@ -76,9 +81,10 @@ class _Member:
     turns: dict[str, Any] = field(default_factory=empty_turns)
 
     @property
-    def queries_of_turn(self) -> int:
-        """How many counted queries each of its streams makes in a turn."""
-        return max(1 if self.streams == 1 else _STREAM_QUERIES, round(_TURN_MS / self.query_ms))
+    def queries_of_turn(self) -> Queries:
+        """What each of its streams does in a turn."""
+        least = 1 if self.streams == 1 else _STREAM_QUERIES
+        return Queries(ceil(_SETTLING_MS / self.query_ms), max(least, round(_TURN_MS / self.query_ms)))
 
 
 @dataclass

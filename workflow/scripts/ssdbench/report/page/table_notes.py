@@ -49,9 +49,14 @@ def folded_title(notes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _more(row: Row) -> str:
-    """About how much longer a timing would decide whether a cell is faster or slower."""
-    minutes = (row["speed_more_s"] or 0) / 60
-    about = f"{minutes:.0f} min" if minutes >= 1.5 else f"{row['speed_more_s'] or 0:.0f} s"
+    """About how much longer a timing would decide whether a cell is faster or slower, if any time would."""
+    seconds = row["speed_more_s"]
+    if seconds is None:
+        return (
+            f"{cell_name(row)}: its speed is closer to 1 than runs are to one another, so more turns would not decide."
+        )
+    minutes = seconds / 60
+    about = f"{minutes:.0f} min" if minutes >= 1.5 else f"{seconds:.0f} s"
     return f"{cell_name(row)}: about {about} more of turns would decide whether it is faster or slower."
 
 
