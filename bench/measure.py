@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from measuring.overhead import measure_overhead
 from measuring.peer_evaluators import measure_evaluators, peers_python
 from measuring.peer_runtimes import measure_runtimes
 from measuring.speeds import measure_speeds
-from measuring.table import Measurement, page
+from measuring.table import Measured, Measurement, page
+from ssdbench.catalog.plain import from_plain
 from ssdbench.errors import exit_code
+from ssdbench.files.reading import read_json
 from ssdbench.files.writing import write_json, write_text
 from ssdbench.machine.host import available_cores, host_facts, limit_pools
 
@@ -89,29 +92,34 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Iterator[Measurement
         yield measured
 
 
-def write_results(folder: Path, measurements: Sequence[Measurement]) -> str:
-    """Write the page and the raw figures of what was measured so far; the page's text."""
-    host = host_facts()
-    machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
-    day = datetime.now(UTC).date().isoformat()
-    text = page(measurements, machine, " ".join(["bench/measure.py", *sys.argv[1:]]), day)
+def read_results(folder: Path) -> dict[str, Measured]:
+    """The parts that were measured before, by title."""
+    if not (folder / "results.json").is_file():
+        return {}
+    return {one["part"]["title"]: from_plain(Measured, one) for one in read_json(folder / "results.json")}
+
+
+def write_results(folder: Path, measured: Sequence[Measured]) -> None:
+    """Write the page and the raw figures."""
     folder.mkdir(parents=True, exist_ok=True)
-    raw = {measurement.title: measurement.raw for measurement in measurements}
-    write_json(folder / "results.json", {"day": day, "host": host, "measured": raw})
-    write_text(folder / "RESULTS.md", text)
-    return text
+    write_json(folder / "results.json", [asdict(one) for one in measured])
+    write_text(folder / "RESULTS.md", page(measured))
 
 
 def main() -> None:
     arguments = parse_arguments()
     limit_pools(1)  # the processes that measure inherit it
-    measurements: list[Measurement] = []
-    text = ""
+    host = host_facts()
+    machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
+    command = " ".join(["bench/measure.py", *sys.argv[1:]])
+    results = read_results(arguments.out)  # what is not measured now stays as it is
+    now: list[Measured] = []
     with tempfile.TemporaryDirectory() as folder:
-        for measured in measure(arguments, Path(folder)):
-            measurements.append(measured)
-            text = write_results(arguments.out, measurements)  # after each part: the next one may be cut off
-    print(text)
+        for part in measure(arguments, Path(folder)):
+            now.append(Measured(datetime.now(UTC).date().isoformat(), machine, command, part))
+            results[part.title] = now[-1]
+            write_results(arguments.out, list(results.values()))  # after each part: the next one may be cut off
+    print(page(now))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,16 @@ class Measurement:
     raw: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A part that was measured: on which day and machine, and by which command."""
+
+    day: str
+    machine: str
+    command: str
+    part: Measurement
+
+
 def at_least(what: str, value: float, bar: float, why: str = "") -> Row:
     """A row of a ratio that should be at least `bar`; `why` is kept only where it is not."""
     reached = value >= bar
@@ -52,20 +62,19 @@ def holds(what: str, claim: bool, why: str = "") -> Row:
     return Row(what, None, "equal", claim, "" if claim else why)
 
 
-def page(measurements: Sequence[Measurement], machine: str, command: str, day: str) -> str:
+def page(measured: Sequence[Measured]) -> str:
     """All measurements as Markdown."""
     parts = [
         "# What `make bench` measured",
-        f"{day}, on {machine}, by `{command}`. Every ratio is of two things measured in turn in the same run, so that "
-        "the machine's speed cancels out; each is the median over the rounds. Absolute numbers, round by round, are in "
-        "[results.json](results.json).",
+        "Every ratio is of two things measured in turn in the same run, so that the machine's speed cancels out; each "
+        "is the median over the rounds. Absolute numbers, round by round, are in [results.json](results.json). Parts "
+        "can be measured one by one: each says when, where and by which command.",
     ]
-    for measurement in measurements:
-        cells = [
-            [row.what, _shown(row), row.bar, "yes" if row.reached else "**no**", row.why] for row in measurement.rows
-        ]
+    for one in measured:
+        cells = [[row.what, _shown(row), row.bar, "yes" if row.reached else "**no**", row.why] for row in one.part.rows]
         table = tabulate(cells, ["what", "measured", "bar", "reached", "why"], tablefmt="github", disable_numparse=True)
-        parts += [f"## {measurement.title}", measurement.how, table]
+        origin = f"{one.day}, `{one.command}`, {one.machine}."
+        parts += [f"## {one.part.title}", origin, one.part.how, table]
     return "\n\n".join(parts) + "\n"
 
 
