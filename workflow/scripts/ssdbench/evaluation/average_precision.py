@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from ssdbench.arrays import Float64, Int64
 from ssdbench.evaluation.coco_matching import CocoParams, Matches
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _PLACES = 16
 
@@ -125,6 +128,8 @@ def _laid_out(values: Int64) -> Int64:
 
 def _rows(number: Int64, image: Int64, value: Float64, shape: tuple[int, int]) -> csr_array:
     """A sparse matrix of rows laid out as `_row` says, with each value in its row `number` and column `image`."""
+    from scipy.sparse import csr_array  # imports slowly, and many jobs never get here
+
     rows, columns = shape
     return csr_array((value, (_row(number, rows), image)), (-(-rows // _PLACES) * _PLACES, columns))
 
