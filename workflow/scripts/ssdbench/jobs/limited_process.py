@@ -205,6 +205,9 @@ def _family(process: int) -> list[psutil.Process]:
 def _guarded(body: Callable[[Talk], None], pipe: Connection, what: str, parent: int) -> None:
     """Run the body of a child; what it raises becomes its last message."""
     end_with_parent(parent)
+    # Linux shares a core between sessions before it shares it between processes (sched_autogroup): in the session of
+    # the run, two jobs would get a third of each core beside two busy loops that were started elsewhere, and not half.
+    os.setsid()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     if (log := _log_stream()) is not None:
