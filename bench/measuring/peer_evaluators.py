@@ -72,7 +72,7 @@ def rows_of(results: Mapping[str, list[Result]]) -> list[Row]:
         )
         for name, of in results.items()
     ]
-    why = "ours lets hotcoco evaluate, and parses JSON by way of Python objects, which the fastest does not make"
+    why = "ours is Python with NumPy, and parses JSON by way of Python objects, which the fastest does not make"
     rows.append(at_most(f"ours / the fastest, {fastest}", totals["ours"] / totals[fastest], BAR, why))
     exact = results["pycocotools"][0]["metrics"]
     for name in results:

@@ -20,11 +20,9 @@ def ours(matches: Matches, category: int, size: int, image: int) -> dict[str, li
     """What becomes of the detections of one category, size and image, in the terms of COCOeval.evalImgs."""
     detections = np.flatnonzero((matches.detection_category == category) & (matches.detection_image == image))
     matched = np.zeros((10, len(matches.detection_image)), bool)
+    matched[:, matches.taker] = matches.taken[size]
     ignored = np.repeat(~matches.inside[[size]], 10, axis=0)
-    rows = (matches.match_category == category) & (matches.match_size == size)
-    here = (matches.match_iou[rows], matches.match_detection[rows])
-    matched[here] = True
-    ignored[here] = ~matches.match_true[rows]
+    ignored[matched] = ~matches.true[size][matches.taken[size]]
     truths = (matches.truth_category == category) & (matches.truth_size == size) & (matches.truth_image == image)
     return {
         "matched": matched[:, detections].tolist(),
@@ -75,7 +73,7 @@ def test_of_two_objects_overlapped_alike_the_last_is_taken() -> None:
 
     assert_same(truth, found, [1])
     matches = match(truth, Detections.of(found), [1])
-    assert set(matches.match_detection[matches.match_iou == 5].tolist()) == {0}  # at .75 the second finds nothing left
+    assert matches.taken[0, 5].tolist() == [True, False]  # at .75 the second finds nothing left
 
 
 def test_a_category_has_a_hundred_detections_an_image() -> None:
@@ -97,4 +95,4 @@ def test_nothing_found_and_nothing_to_find() -> None:
 
     assert matches.image_ids.tolist() == [1, 2]
     assert matches.inside.shape == (4, 0)
-    assert matches.match_detection.size == matches.truth_image.size == 0
+    assert matches.taker.size == matches.truth_image.size == 0

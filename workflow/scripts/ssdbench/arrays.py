@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,9 @@ UInt8 = NDArray[np.uint8]
 
 
 Int64 = NDArray[np.int64]
+
+
+Integers = NDArray[np.signedinteger[Any]]
 
 
 Float64 = NDArray[np.float64]

@@ -64,19 +64,22 @@ def curves_of(matches: Matches, params: CocoParams) -> Iterator[Curve]:
     sizes, categories = len(params.areas), len(matches.category_ids)
     borders = np.arange(sizes * categories + 1)
     truths = np.searchsorted(matches.truth_size * categories + matches.truth_category, borders).tolist()
-    rows = np.searchsorted(matches.match_size * categories + matches.match_category, borders).tolist()
     detections = np.searchsorted(matches.detection_category, borders[: categories + 1]).tolist()
+    takers = np.searchsorted(matches.taker, detections).tolist()
     for number in range(sizes * categories):
         truth_image = matches.truth_image[truths[number] : truths[number + 1]]
         if truth_image.size:
             size, category = divmod(number, categories)
-            of_curve = slice(rows[number], rows[number + 1])
-            yield _curve(matches, size, category, truth_image, of_curve, slice(*detections[category : category + 2]))
+            of_category = slice(category, category + 2)
+            yield _curve(
+                matches, size, category, truth_image, slice(*takers[of_category]), slice(*detections[of_category])
+            )
 
 
-def _curve(matches: Matches, size: int, category: int, truth_image: Int64, rows: slice, detections: slice) -> Curve:
+def _curve(matches: Matches, size: int, category: int, truth_image: Int64, takers: slice, detections: slice) -> Curve:
     images = len(matches.image_ids)
-    detection, iou, true = matches.match_detection[rows], matches.match_iou[rows], matches.match_true[rows]
+    iou, place = np.nonzero(matches.taken[size, :, takers])
+    detection, true = matches.taker[takers][place], matches.true[size, :, takers][iou, place]
     own_size = matches.inside[size, detection]
     counting = true | own_size  # the others do not count, neither as true nor as false
     detection, iou, true, own_size = detection[counting], iou[counting], true[counting], own_size[counting]

@@ -1,4 +1,4 @@
-"""COCO's detection metrics, computed by hotcoco and checked with pycocotools on some images of every run."""
+"""COCO's detection metrics, from matches; pycocotools checks them on some images of every run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ssdbench.arrays import Float64, Int64, places
+from ssdbench.arrays import Bool, Float64, Int64, Integers
 from ssdbench.coco.annotations import Annotations
 from ssdbench.coco.detections import Detections
 from ssdbench.coco.metric_names import METRICS
-from ssdbench.coco.objects import Objects
-
-_AT_ONCE = 200  # images that are handed over at once: they fit into a cache
+from ssdbench.evaluation.coco_matching import CocoParams, Matches, coco_params, match
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,9 @@ class CocoMetrics:
 
 def coco_metrics(truth: Annotations, found: Detections, image_ids: Collection[int]) -> CocoMetrics:
     """Compute COCO's metrics of detections in the given images; objects and detections in others are left out."""
-    ids = np.array(sorted(set(image_ids)), np.int64)
-    objects = truth.annotations.in_images(ids)
-    category_ids = np.array([one.id for one in truth.categories], np.int64)
-    precision, recall = _evaluated(objects, found, ids, category_ids)
+    objects = truth.annotations.in_images(image_ids)
+    matches = match(truth, found, image_ids)
+    precision, recall = _accumulated(matches, coco_params())
     ap, ar = precision.mean(axis=1), recall[..., -1]
     every, small, medium, large = range(4)
     values = [
@@ -52,68 +49,68 @@ def coco_metrics(truth: Annotations, found: Detections, image_ids: Collection[in
                 "truths": counts[category.id],
                 **class_metrics(ap[:, number].T),
             }
-            for number, category in enumerate(truth.categories)
+            for category, number in zip(
+                truth.categories,
+                np.searchsorted(matches.category_ids, [one.id for one in truth.categories]),
+                strict=True,
+            )
         ],
     )
 
 
-def _evaluated(objects: Objects, found: Detections, image_ids: Int64, category_ids: Int64) -> tuple[Float64, Float64]:
+def _accumulated(matches: Matches, params: CocoParams) -> tuple[Float64, Float64]:
     """Precision float64 [10, 101, K, 4] of up to 100 detections, and recall float64 [10, K, 4, 3] of up to 1, 10 and
-    100, as `COCOeval.eval` has them; NaN without objects, and for recall of up to 1 and 10 at sizes but the first.
+    100, as `COCOeval.accumulate` computes them; NaN without objects.
 
     Their axes: IoU threshold, recall, category, size, most detections of a category in an image.
-
-    Args:
-        objects: of these images. image_ids: int64 [N], ascending, as COCO ranks equal scores. category_ids: int64 [K].
     """
-    from hotcoco import StreamingEval
+    ious, categories, sizes = len(params.ious), len(matches.category_ids), len(params.areas)
+    precision = np.empty((ious, len(params.recalls), categories, sizes))
+    recall = np.empty((ious, categories, sizes, len(params.most)))
+    first = np.searchsorted(matches.detection_category, np.arange(categories))
+    first_taker = np.searchsorted(matches.taker, first)
+    category = matches.detection_category[matches.taker]
+    for size in range(sizes):
+        # Detections of this size count, unless they take an object that does not; others if they take one that does.
+        inside, true = matches.inside[size], matches.true[size]
+        before = _before(inside)
+        more_before = _before(true.view(np.int8) - (matches.taken[size] & inside[matches.taker]))
+        counted = before[matches.taker + 1] - before[first[category]]
+        iou, taker = np.nonzero(true)
+        counted = counted[taker] + more_before[iou, taker + 1] - more_before[iou, first_taker[category[taker]]]
 
-    evaluator = StreamingEval([{"id": number, "name": str(number)} for number in range(len(category_ids))])
-    truth_image, truth_category = places(image_ids, objects.image_id), places(category_ids, objects.category_id)
-    truth_order = np.argsort(truth_image, kind="stable")
-    image, category = places(image_ids, found.image_id), places(category_ids, found.category_id)
-    order = np.flatnonzero((image >= 0) & (category >= 0))
-    order = order[np.argsort(image[order], kind="stable")]
-    borders = range(0, len(image_ids) + _AT_ONCE, _AT_ONCE)
-    truth_ends, ends = (np.searchsorted(one, borders) for one in (truth_image[truth_order], image[order]))
-    for number, first in enumerate(borders[:-1]):
-        images = range(first, min(first + _AT_ONCE, len(image_ids)))
-        truths = truth_order[slice(*truth_ends[number : number + 2])]
-        rows = _together(order[slice(*ends[number : number + 2])])
-        evaluator.update(
-            [{"id": number} for number in images],
-            _rows(truths + 1, truth_image[truths], truth_category[truths], objects[truths]),
-            np.column_stack([image[rows], found.box[rows], found.score[rows], category[rows]]),
-        )
-    finished = evaluator.finalize()
-    # Precision and recall of up to 1 and 10 detections at each size would take a third more time, for nothing.
-    sizes, limits = finished.params.area_rng, finished.params.max_dets
-    precision, recall = _accumulated(finished, sizes, limits[-1:])
-    fewer = np.full((*recall.shape[:-1], len(limits) - 1), np.nan)
-    fewer[:, :, :1] = _accumulated(finished, sizes[:1], limits[:-1])[1]
-    return precision[..., 0], np.concatenate([fewer, recall], axis=-1)
-
-
-def _rows(ids: Int64, images: Int64, categories: Int64, objects: Objects) -> list[dict[str, Any]]:
-    """Objects as hotcoco takes them."""
-    columns = (ids, images, categories, objects.box, objects.area, objects.crowd.astype(np.int64))
-    return [
-        {"id": identity, "image_id": image, "category_id": category, "bbox": box, "area": area, "iscrowd": crowd}
-        for identity, image, category, box, area, crowd in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+        curve = iou * categories + category[taker]
+        found = np.bincount(curve, minlength=ious * categories)
+        start = np.cumsum(found) - found
+        exact = (np.arange(1, len(curve) + 1) - start[curve]) / (counted + np.spacing(1))  # keeps 0 / 0 away, as COCO
+        objects = np.bincount(matches.truth_category[matches.truth_size == size], minlength=categories)
+        number = _numbers(objects, params.recalls)
+        found, start = found.reshape(ious, categories, 1), start.reshape(ious, categories, 1)
+        # From one recall to the next, and then from each on: the best precision.
+        best = np.maximum.reduceat(np.append(exact, 0.0), (start + np.minimum(number, found)).ravel())
+        best = np.where(number < found, best.reshape(ious, categories, len(params.recalls)), 0)
+        best = np.maximum.accumulate(best[..., ::-1], axis=-1)[..., ::-1].copy()
+        best[:, objects == 0] = np.nan
+        precision[..., size] = best.swapaxes(1, 2)
+        objects = np.where(objects, objects, np.nan)
+        for index, most in enumerate(params.most):
+            early = curve[matches.taker_rank[taker] < most]
+            recall[..., size, index] = np.bincount(early, minlength=ious * categories).reshape(ious, -1) / objects
+    return precision, recall
 
 
-def _together(places: Int64) -> Int64 | slice:
-    """The same places as a slice if each follows the one before: no column is copied then."""
-    return slice(places[0], places[-1] + 1) if len(places) and (np.diff(places) == 1).all() else places
+def _before(counts: Integers | Bool) -> Integers:
+    """The sum of what comes before each place of the last axis and, behind the last one, of all: one more of them."""
+    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1), np.int32)
+    np.cumsum(counts, axis=-1, out=sums[..., 1:])
+    return sums
 
 
-def _accumulated(evaluator: Any, sizes: list[list[float]], limits: list[int]) -> tuple[Float64, Float64]:
-    """Precision and recall of an evaluator at some of its sizes and numbers of detections; NaN without objects."""
-    evaluator.params.area_rng, evaluator.params.max_dets = sizes, limits
-    evaluator.accumulate()
-    precision, recall = (evaluator.eval[key] for key in ("precision", "recall"))
-    return np.where(precision < 0, np.nan, precision), np.where(recall < 0, np.nan, recall)
+def _numbers(objects: Int64, recalls: Float64) -> Int64:
+    """The true detection that reaches each recall, from 0, of int64 [K] objects: int64 [K, 101]."""
+    count = np.floor(recalls * objects[:, None])
+    count += count / np.maximum(objects, 1)[:, None] < recalls
+    return count.astype(np.int64).clip(1) - 1
 
 
 def class_metrics(precision: Float64) -> dict[str, float | None]:
