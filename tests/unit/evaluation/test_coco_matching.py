@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from ssdbench.coco.annotations import Annotations, read_annotations
 from ssdbench.coco.detections import Detection, Detections
 from ssdbench.coco.objects import Annotation
+from ssdbench.evaluation import coco_matching
 from ssdbench.evaluation.coco_matching import Matches, match
 from support.detections import invented_truth, pycocotools_evaluation, real_detections, small_cases
 
@@ -64,6 +65,25 @@ def test_it_equals_pycocotools_on_real_detections(coco_sample: Any) -> None:
     truth = read_annotations(coco_sample.annotations)
     ids = [image.id for image in truth.images][:40]
     assert_same(truth, real_detections("rgb"), ids)
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 10_000])
+def test_objects_near_each_other_and_apart_are_matched_in_parts_of_any_size(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coco_matching, "_PAIRS_AT_ONCE", at_once)
+    random = np.random.default_rng(0)
+
+    def rows(number: int) -> list[tuple[int, int, tuple[float, ...]]]:
+        corners, sides = random.integers(0, 80, (number, 2)) / 2, random.choice([30, 40, 60, 96], (number, 2))
+        boxes = np.concatenate([corners, sides], axis=1).tolist()
+        classes = random.choice(3, number, p=[0.7, 0.2, 0.1]) + 1
+        return list(zip(random.integers(1, 9, number).tolist(), classes.tolist(), map(tuple, boxes), strict=True))
+
+    truth = [Annotation(0, *row, float(random.choice([900, 3000])), random.random() < 0.1) for row in rows(60)]
+    found = [Detection(*row, int(random.integers(20)) / 20) for row in rows(800)]
+
+    assert_same(invented_truth(8, 3, truth), found, range(1, 9))
 
 
 def test_of_two_objects_overlapped_alike_the_last_is_taken() -> None:

@@ -208,7 +208,7 @@ def test_it_equals_pycocotools_on_any_boxes(case: tuple[Annotations, list[Detect
 
 
 def test_many_images_given_in_any_order_are_ranked_by_their_ids() -> None:
-    """More images than are handed over at once, with equal scores everywhere."""
+    """Equal scores everywhere."""
     objects = [Annotation(n, n, 1 + n % 3, (0, 0, 20 + n, 50), (20 + n) * 50, n % 50 == 0) for n in range(1, 251)]
     truth = invented_truth(250, 3, objects)
     boxes = np.random.default_rng(0).integers(0, 40, (2000, 4)).tolist()
