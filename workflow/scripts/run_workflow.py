@@ -5,6 +5,7 @@ what exists.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from ssdbench.report.summary.terminal_table import terminal_table
 
 HERE = Path(__file__).resolve().parent
 SNAKEMAKE = Path(".snakemake")
+_STOPPED = 128 + signal.SIGINT  # as a shell says it
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "snakemake", *arguments, *display]
     begun = time.time()
     with subprocess.Popen(command, env=environment, preexec_fn=end_with_parent) as run:
-        code = run.wait()
+        try:
+            code = run.wait()
+        except KeyboardInterrupt:
+            run.wait()  # Ctrl-C went to Snakemake, too, and it ends its jobs
+            print("Stopped. The same command goes on from here.", file=sys.stderr)
+            return _STOPPED
     if code:
         subprocess.run([sys.executable, str(HERE / "report_absent.py"), *arguments], check=False)
     if options.dryrun:

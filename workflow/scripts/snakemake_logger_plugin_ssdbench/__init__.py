@@ -15,12 +15,15 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ssdbench.jobs.run_display import Job, RunDisplay
 
+_BY_CTRL_C = "died with <Signals.SIGINT"
+
 
 class LogHandler(LogHandlerBase):
     """Shows one line of progress, a line for each thing worth knowing, and what went wrong."""
 
     def __post_init__(self) -> None:
         self._display = RunDisplay(sys.stderr)
+        self._is_stopped = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one of Snakemake's events or messages."""
@@ -38,7 +41,9 @@ class LogHandler(LogHandlerBase):
             self._display.start(record.jobid, job)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_FINISHED:
             self._display.finish(record.job_id)  # type: ignore[attr-defined]
-        elif event == LogEvent.JOB_ERROR:
+        elif event == LogEvent.ERROR and _BY_CTRL_C in record.getMessage():
+            self._is_stopped = True  # jobs that are ended so have not failed
+        elif event == LogEvent.JOB_ERROR and not self._is_stopped:
             self._display.fail(record.jobid)  # type: ignore[attr-defined]
         elif event == LogEvent.ERROR or (event is None and record.levelno >= logging.WARNING):
             self._display.say(record.getMessage())

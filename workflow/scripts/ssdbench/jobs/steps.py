@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,9 +28,11 @@ Record = dict[str, Any]
 def start_log(log: str | Path) -> None:
     """Send logging, warnings and prints to the log file, line by line.
 
-    From now on the job also ends when the Snakemake that started it ends.
+    From now on the job also ends when the Snakemake that started it ends, and at Ctrl-C, without a word: the run says
+    that it was stopped.
     """
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("w", encoding="utf-8", buffering=1)
