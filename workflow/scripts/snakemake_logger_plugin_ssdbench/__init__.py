@@ -15,7 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ssdbench.jobs.run_display import Job, RunDisplay
 
-_BY_CTRL_C = "died with <Signals.SIGINT"
+# What Snakemake says of a job that Ctrl-C ended: before it could see to it, or after.
+_BY_CTRL_C = ("died with <Signals.SIGINT", "returned non-zero exit status 130")
 
 
 class LogHandler(LogHandlerBase):
@@ -41,7 +42,7 @@ class LogHandler(LogHandlerBase):
             self._display.start(record.jobid, job)  # type: ignore[attr-defined]
         elif event == LogEvent.JOB_FINISHED:
             self._display.finish(record.job_id)  # type: ignore[attr-defined]
-        elif event == LogEvent.ERROR and _BY_CTRL_C in record.getMessage():
+        elif event == LogEvent.ERROR and any(words in record.getMessage() for words in _BY_CTRL_C):
             self._is_stopped = True  # jobs that are ended so have not failed
         elif event == LogEvent.JOB_ERROR and not self._is_stopped:
             self._display.fail(record.jobid)  # type: ignore[attr-defined]

@@ -32,13 +32,17 @@ def start_log(log: str | Path) -> None:
     that it was stopped.
     """
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _stop)
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("w", encoding="utf-8", buffering=1)
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     sys.stdout = stream
+
+
+def _stop(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def run(log: str | Path, work: Callable[[], None]) -> None:
