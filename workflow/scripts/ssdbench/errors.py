@@ -24,10 +24,17 @@ def unexpected(error: Exception) -> str:
 
 
 def exit_code(work: Callable[[], None]) -> int:
-    """Do the work of a script that was started by hand. Returns 0, or 1 after printing the message of a UserError."""
+    """Do the work of a script that was started by hand.
+
+    Returns:
+        0; 1 after printing the message of a UserError; 130 after Ctrl-C, as a shell says it.
+    """
     try:
         work()
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     return 0
