@@ -49,7 +49,7 @@ def test_ctrl_c_stops_the_run_with_a_sentence_and_without_a_traceback(tmp_path: 
         run = subprocess.Popen(command, cwd=project.folder, stdout=said, stderr=said, start_new_session=True)
         children = children_at_work(run)
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-        assert run.wait(60) == 130
+        assert run.wait(120) == 130
     output = (tmp_path / "said").read_text()
     assert "Stopped. The same command goes on from here." in output
     assert "Traceback" not in output
@@ -59,7 +59,7 @@ def test_ctrl_c_stops_the_run_with_a_sentence_and_without_a_traceback(tmp_path: 
 
 def children_at_work(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes of a run, once a job's child, which has a session of its own, is among them."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         found = psutil.Process(run.pid).children(recursive=True)
         if any(is_leader(one) for one in found):
