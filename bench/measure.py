@@ -19,7 +19,7 @@ from measuring.overhead import measure_overhead
 from measuring.peer_evaluators import measure_evaluators, peers_python
 from measuring.peer_runtimes import measure_runtimes
 from measuring.speeds import measure_speeds
-from measuring.table import Measured, Measurement, page
+from measuring.table import Entry, Measurement, page
 from ssdbench.catalog.plain import from_plain
 from ssdbench.errors import exit_code
 from ssdbench.files.reading import read_json
@@ -92,18 +92,18 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Iterator[Measurement
         yield measured
 
 
-def read_results(folder: Path) -> dict[str, Measured]:
-    """The parts that were measured before, by title."""
+def read_results(folder: Path) -> dict[str, Entry]:
+    """What was measured before, by title."""
     if not (folder / "results.json").is_file():
         return {}
-    return {one["part"]["title"]: from_plain(Measured, one) for one in read_json(folder / "results.json")}
+    return {one["measurement"]["title"]: from_plain(Entry, one) for one in read_json(folder / "results.json")}
 
 
-def write_results(folder: Path, measured: Sequence[Measured]) -> None:
+def write_results(folder: Path, entries: Sequence[Entry]) -> None:
     """Write the page and the raw figures."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", [asdict(one) for one in measured])
-    write_text(folder / "RESULTS.md", page(measured))
+    write_json(folder / "results.json", [asdict(one) for one in entries])
+    write_text(folder / "RESULTS.md", page(entries))
 
 
 def main() -> None:
@@ -113,11 +113,11 @@ def main() -> None:
     machine = f"{host['cores_available']} cores of {host['cpu']}, {host['memory_mb'] / 1024:.0f} GB, {host['os']}"
     command = " ".join(["bench/measure.py", *sys.argv[1:]])
     results = read_results(arguments.out)  # what is not measured now stays as it is
-    now: list[Measured] = []
+    now: list[Entry] = []
     with tempfile.TemporaryDirectory() as folder:
-        for part in measure(arguments, Path(folder)):
-            now.append(Measured(datetime.now(UTC).date().isoformat(), machine, command, part))
-            results[part.title] = now[-1]
+        for measurement in measure(arguments, Path(folder)):
+            now.append(Entry(datetime.now(UTC).date().isoformat(), machine, command, measurement))
+            results[measurement.title] = now[-1]
             write_results(arguments.out, list(results.values()))  # after each part: the next one may be cut off
     print(page(now))
 

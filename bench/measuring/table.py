@@ -36,13 +36,13 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A part that was measured: on which day and machine, and by which command."""
+class Entry:
+    """A measurement as it is kept: when and where it was made, and by which command."""
 
     day: str
     machine: str
     command: str
-    part: Measurement
+    measurement: Measurement
 
 
 def at_least(what: str, value: float, bar: float, why: str = "") -> Row:
@@ -62,7 +62,7 @@ def holds(what: str, claim: bool, why: str = "") -> Row:
     return Row(what, None, "equal", claim, "" if claim else why)
 
 
-def page(measured: Sequence[Measured]) -> str:
+def page(entries: Sequence[Entry]) -> str:
     """All measurements as Markdown."""
     parts = [
         "# What `make bench` measured",
@@ -70,11 +70,12 @@ def page(measured: Sequence[Measured]) -> str:
         "is the median over the rounds. Absolute numbers, round by round, are in [results.json](results.json). Parts "
         "can be measured one by one: each says when, where and by which command.",
     ]
-    for one in measured:
-        cells = [[row.what, _shown(row), row.bar, "yes" if row.reached else "**no**", row.why] for row in one.part.rows]
+    for entry in entries:
+        measured = entry.measurement
+        cells = [[row.what, _shown(row), row.bar, "yes" if row.reached else "**no**", row.why] for row in measured.rows]
         table = tabulate(cells, ["what", "measured", "bar", "reached", "why"], tablefmt="github", disable_numparse=True)
-        origin = f"{one.day}, `{one.command}`, {one.machine}."
-        parts += [f"## {one.part.title}", origin, one.part.how, table]
+        origin = f"{entry.day}, `{entry.command}`, {entry.machine}."
+        parts += [f"## {measured.title}", origin, measured.how, table]
     return "\n\n".join(parts) + "\n"
 
 

@@ -51,6 +51,6 @@ def bench(project: Project, *arguments: str) -> None:
 
 def raw(project: Project) -> dict[str, Any]:
     """What was measured, by part."""
-    parts = json.loads((project.folder / "measured/results.json").read_text())
-    assert all(one["day"] and one["machine"] and one["command"] for one in parts)
-    return {one["part"]["title"]: one["part"]["raw"] for one in parts}
+    entries = json.loads((project.folder / "measured/results.json").read_text())
+    assert all(one["day"] and one["machine"] and one["command"] for one in entries)
+    return {one["measurement"]["title"]: one["measurement"]["raw"] for one in entries}

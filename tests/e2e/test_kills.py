@@ -54,6 +54,7 @@ def test_ctrl_c_stops_the_run_with_a_sentence_and_without_a_traceback(tmp_path: 
     assert "Stopped. The same command goes on from here." in output
     assert "Traceback" not in output
     assert "failed:" not in output
+    assert "stopped: " in output
     assert [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 

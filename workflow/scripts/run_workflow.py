@@ -5,7 +5,6 @@ what exists.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 
-from ssdbench.errors import exit_code
+from ssdbench.errors import STOPPED, exit_code
 from ssdbench.files.reading import read_json
 from ssdbench.jobs.lifetime import end_with_parent
 from ssdbench.jobs.run_lock import clear_stale_lock
@@ -24,7 +23,6 @@ from ssdbench.report.summary.terminal_table import terminal_table
 
 HERE = Path(__file__).resolve().parent
 SNAKEMAKE = Path(".snakemake")
-_STOPPED = 128 + signal.SIGINT  # as a shell says it
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         except KeyboardInterrupt:
             run.wait()  # Ctrl-C went to Snakemake, too, and it ends its jobs
             print("Stopped. The same command goes on from here.", file=sys.stderr)
-            return _STOPPED
+            return STOPPED
     if code:
         subprocess.run([sys.executable, str(HERE / "report_absent.py"), *arguments], check=False)
     if options.dryrun:

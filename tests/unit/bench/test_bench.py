@@ -9,7 +9,7 @@ import pytest
 
 from measuring.evaluation import write_case
 from measuring.overhead import covered, read_spans
-from measuring.table import Measured, Measurement, at_least, at_most, holds, page
+from measuring.table import Entry, Measurement, at_least, at_most, holds, page
 from measuring.workers import Work, in_turn, once, turned
 
 
@@ -19,7 +19,7 @@ def test_a_row_says_whether_its_bar_is_reached_and_why_not() -> None:
     assert (missed.reached, missed.why) == (False, "many jobs")
 
     rows = [missed, holds("metrics", True), at_least("just missed", 0.8983, 0.9)]
-    text = page([Measured("2026-01-01", "2 cores", "bench", Measurement("Part", "How.", rows, {}))])
+    text = page([Entry("2026-01-01", "2 cores", "bench", Measurement("Part", "How.", rows, {}))])
 
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     assert cells[1:] == [

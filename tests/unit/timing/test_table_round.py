@@ -6,17 +6,20 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssdbench.errors import UserError
 from ssdbench.jobs.limited_process import Limits, OverLimit
-from ssdbench.timing.cell_turns import STAGES, CellWork
+from ssdbench.timing.cell_turns import STAGES, CellTurns, CellWork, Queries
 from ssdbench.timing.round_file import turns_of
-from ssdbench.timing.table_round import RoundPlan, time_table
+from ssdbench.timing.table_round import RoundPlan, queries_of_turn, time_table
 from support.made_up_cells import cell
 
 FREE = Limits(memory_mb=None, seconds=600)
@@ -44,6 +47,23 @@ def test_each_cell_takes_one_turn_in_each_cycle_and_every_counted_query_is_sampl
         assert all(ms >= 0 for stage in STAGES for ms in turns["samples_ms"][stage])
         assert one["runtime"]["runtime"] == "working"
         assert one["first_call_ms"] > 0
+
+
+def test_the_unmeasured_queries_of_a_turn_are_made_and_leave_no_sample() -> None:
+    calls: list[int] = []
+    work = cell(trouble=calls.append)
+    turns = CellTurns(work.prepare()(), work)
+    with ThreadPoolExecutor(1) as pool:
+        turn = turns.take(pool, Queries(unmeasured=3, counted=2))
+    assert len(calls) == 5
+    assert {len(turn.samples_ms[stage]) for stage in STAGES} == {2}
+
+
+@given(st.floats(0.01, 1e4), st.integers(1, 4))
+def test_a_cell_runs_unmeasured_for_about_as_long_as_its_turn_counts(query_ms: float, streams: int) -> None:
+    queries = queries_of_turn(query_ms, streams)
+    assert queries.unmeasured >= 1 and queries.counted >= 1
+    assert queries.unmeasured * query_ms >= 0.99 * min(queries.counted * query_ms, 24)
 
 
 def test_the_order_of_turns_changes_from_cycle_to_cycle() -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from ssdbench.errors import STOPPED
 from ssdbench.jobs.run_display import Job, RunDisplay
 
 # What Snakemake says of a job that Ctrl-C ended: before it could see to it, or after.
-_BY_CTRL_C = ("died with <Signals.SIGINT", "returned non-zero exit status 130")
+_BY_CTRL_C = ("died with <Signals.SIGINT", f"returned non-zero exit status {STOPPED}")
 
 
 class LogHandler(LogHandlerBase):
@@ -43,9 +44,11 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_FINISHED:
             self._display.finish(record.job_id)  # type: ignore[attr-defined]
         elif event == LogEvent.ERROR and any(words in record.getMessage() for words in _BY_CTRL_C):
-            self._is_stopped = True  # jobs that are ended so have not failed
-        elif event == LogEvent.JOB_ERROR and not self._is_stopped:
-            self._display.fail(record.jobid)  # type: ignore[attr-defined]
+            self._is_stopped = True  # the job whose end is said next
+        elif event == LogEvent.JOB_ERROR:
+            end = self._display.stop if self._is_stopped else self._display.fail
+            end(record.jobid)  # type: ignore[attr-defined]
+            self._is_stopped = False
         elif event == LogEvent.ERROR or (event is None and record.levelno >= logging.WARNING):
             self._display.say(record.getMessage())
         elif event is None and record.getMessage().startswith("Nothing to be done"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+STOPPED = 130  # the exit code after Ctrl-C, as a shell says it: 128 + SIGINT
+
 
 class UserError(Exception):
     """Something is wrong that the user can act on.
@@ -27,7 +29,7 @@ def exit_code(work: Callable[[], None]) -> int:
     """Do the work of a script that was started by hand.
 
     Returns:
-        0; 1 after printing the message of a UserError; 130 after Ctrl-C, as a shell says it.
+        0; 1 after printing the message of a UserError; STOPPED after Ctrl-C.
     """
     try:
         work()
@@ -36,5 +38,5 @@ def exit_code(work: Callable[[], None]) -> int:
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return 130
+        return STOPPED
     return 0

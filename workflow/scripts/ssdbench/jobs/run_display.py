@@ -112,6 +112,13 @@ class RunDisplay:
             self.say(f"failed: {job.what}. {_last_error(job.log)}(log: {', '.join(map(str, job.log)) or 'none'})")
         self._show()
 
+    def stop(self, number: int) -> None:
+        """A job was ended by Ctrl-C."""
+        job, _ = self._running.pop(number, (None, 0.0))
+        if job is not None:
+            self.say(f"stopped: {job.what}")
+        self._show()
+
     def say(self, sentence: str) -> None:
         """Write a line above the line of progress."""
         if self._bar is not None:

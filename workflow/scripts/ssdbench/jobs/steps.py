@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssdbench.errors import Unsupported, UserError, unexpected
+from ssdbench.errors import STOPPED, Unsupported, UserError, unexpected
 from ssdbench.files.reading import read_record
 from ssdbench.files.writing import write_json
 from ssdbench.jobs.lifetime import end_with_parent
@@ -32,17 +32,13 @@ def start_log(log: str | Path) -> None:
     that it was stopped.
     """
     end_with_parent()
-    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(STOPPED))
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("w", encoding="utf-8", buffering=1)
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     sys.stdout = stream
-
-
-def _stop(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def run(log: str | Path, work: Callable[[], None]) -> None:

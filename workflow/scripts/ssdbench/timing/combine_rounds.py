@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -125,14 +124,14 @@ def _speed_columns(
     if network is None:
         return dict(_NO_SPEED)
     said = verdict(network, enough)
-    longer = (times_as_long(network, enough) - 1) * seconds if said == "undecided" else math.inf
+    times = times_as_long(network, enough) if said == "undecided" else None
     return {
         "speed": round(network.speed, 4),
         "speed_low": round(network.low, 4),
         "speed_high": round(network.high, 4),
         "speed_verdict": said,
         "speed_reference": reference,
-        "speed_more_s": round(longer) if math.isfinite(longer) else None,
+        "speed_more_s": None if times is None else round((times - 1) * seconds),
         "speeds": {
             stage: {
                 "speed": round(speed.speed, 4),

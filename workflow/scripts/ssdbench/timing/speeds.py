@@ -17,8 +17,8 @@ from ssdbench.arrays import Float64
 
 Verdict = Literal["faster", "slower", "alike", "undecided", "reference"]
 
-# What two runs on one machine differ by beyond what either of them can see: standard deviation of log(speed). From
-# eight runs at five times of one day, nobody else on the machine that it knew of (docs/performance.md).
+# What a run on a machine may be off by beyond what it can see: standard deviation of log(speed). From eight runs at
+# four times of one day, little else running (docs/performance.md).
 BETWEEN_RUNS = 0.008
 
 # Only the middle half of the differences counts: a turn that a spike hit says nothing about its cell.
@@ -125,8 +125,8 @@ def verdict(speed: Speed, enough: float) -> Verdict:
     return "alike" if speed.width <= enough else "undecided"
 
 
-def times_as_long(speed: Speed, enough: float) -> float:
-    """About how many times as long a measurement would have to be to decide an undecided speed; infinite: no time does.
+def times_as_long(speed: Speed, enough: float) -> float | None:
+    """About how many times as long a measurement would have to be to decide an undecided speed; None: no time does.
 
     An interval decides when it leaves out 1, or is narrow enough for `alike`. It shrinks with the root of the time,
     but for what runs differ by.
@@ -135,7 +135,7 @@ def times_as_long(speed: Speed, enough: float) -> float:
     reach = math.log(speed.high / speed.low) / 2
     needed = max(abs(math.log(speed.speed)), enough / 2)
     if needed <= stays:
-        return math.inf
+        return None
     return max(1.0, (reach**2 - stays**2) / (needed**2 - stays**2))
 
 

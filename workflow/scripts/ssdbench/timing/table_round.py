@@ -31,8 +31,8 @@ _LOG = logging.getLogger(__name__)
 # The counted queries of a turn take about this long: short beside most of what disturbs a machine.
 _TURN_MS = 24.0
 # The cell runs unmeasured for at least this long before them. What others left in the core's caches slows its first
-# queries, and a fast network most: after one query OpenVINO's int8 was still 12 % slower than in a loop
-# without a pause and its fp32 6 %; after 24 ms 5 and 3 %.
+# queries, and a fast network most: after one query OpenVINO's int8 was still 12 % slower than in a loop without a pause
+# and its fp32 6 %; after 24 ms 5 and 3 %.
 _SETTLING_MS = 24.0
 # If streams end a turn one after the other, the last ones have the machine for themselves: so this many more queries.
 _STREAM_QUERIES = 4
@@ -76,15 +76,9 @@ class _Member:
     name: str
     child: LimitedChild
     streams: int = 1
-    query_ms: float = 1.0
+    queries: Queries = field(default_factory=lambda: Queries(1, 1))
     said: dict[str, Any] = field(default_factory=dict)
     turns: dict[str, Any] = field(default_factory=empty_turns)
-
-    @property
-    def queries_of_turn(self) -> Queries:
-        """What each of its streams does in a turn."""
-        least = 1 if self.streams == 1 else _STREAM_QUERIES
-        return Queries(ceil(_SETTLING_MS / self.query_ms), max(least, round(_TURN_MS / self.query_ms)))
 
 
 @dataclass
@@ -201,7 +195,13 @@ def _open(member: _Member, plan: RoundPlan) -> None:
     member.said |= member.child.receive(seconds)
     member.child.send("warm up")
     member.said |= member.child.receive(seconds)
-    member.query_ms = max(member.said.pop("query_ms"), 0.01)
+    member.queries = queries_of_turn(max(member.said.pop("query_ms"), 0.01), member.streams)
+
+
+def queries_of_turn(query_ms: float, streams: int) -> Queries:
+    """What each stream of a cell does in a turn. query_ms: that a query takes while it has a core."""
+    least = 1 if streams == 1 else _STREAM_QUERIES
+    return Queries(ceil(_SETTLING_MS / query_ms), max(least, round(_TURN_MS / query_ms)))
 
 
 def _fail(member: _Member, error: UserError, plan: RoundPlan, found: _Round) -> None:
@@ -234,7 +234,7 @@ def _take_turns(
                 workload.send("turn")
                 workload_ms.append(workload.receive())
             try:
-                member.child.send(member.queries_of_turn)
+                member.child.send(member.queries)
                 add_turn(member.turns, cycle, member.child.receive(_TURN_SHARE * plan.limits.seconds))
                 if cycle % _CYCLES_BETWEEN_LOOKS == 0:
                     member.child.check_memory()

@@ -52,9 +52,7 @@ def _more(row: Row) -> str:
     """About how much longer a timing would decide whether a cell is faster or slower, if any time would."""
     seconds = row["speed_more_s"]
     if seconds is None:
-        return (
-            f"{cell_name(row)}: its speed is closer to 1 than runs are to one another, so more turns would not decide."
-        )
+        return f"{cell_name(row)}: runs differ by more than its speed differs from 1, so more turns would not decide."
     minutes = seconds / 60
     about = f"{minutes:.0f} min" if minutes >= 1.5 else f"{seconds:.0f} s"
     return f"{cell_name(row)}: about {about} more of turns would decide whether it is faster or slower."
